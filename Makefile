@@ -1,0 +1,45 @@
+# Two commands are the way in: `make demo` and `make test`. Both set everything up in .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+NATIVE := $(wildcard setup.py build_ffi.py csrc/*.c csrc/*.h)
+
+.PHONY: test lint native-test pytest clean setup check-tools
+
+test: lint native-test pytest
+
+setup: $(READY)
+
+# What a fresh Debian machine may lack, named in one line.
+check-tools:
+	@missing=""; \
+	command -v $(PYTHON) >/dev/null || missing="$$missing python3"; \
+	command -v gcc >/dev/null || missing="$$missing gcc"; \
+	if [ -z "$$missing" ]; then \
+		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: kalepool needs Python 3.11 or newer; say which with: make PYTHON=python3.12" >&2; exit 1; }; \
+		$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
+		$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' || missing="$$missing python3-dev"; \
+	fi; \
+	if [ -n "$$missing" ]; then echo "error: missing$$missing; on Debian: apt-get install$$missing" >&2; exit 1; fi
+
+# PIP_CONSTRAINT, unlike -c, reaches the isolated build too, so that setuptools and cffi are pinned as well.
+$(READY): pyproject.toml constraints.txt $(NATIVE) | check-tools
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+native-test: $(READY)
+
+pytest: $(READY)
+	$(BIN)/pytest
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info src/kalepool/*.so

@@ -1,0 +1,3 @@
+"""kalepool: run a KALE farm for many farmers from one machine."""
+
+__version__ = "0.1.0"

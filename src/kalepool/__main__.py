@@ -1,0 +1,5 @@
+"""``python -m kalepool``."""
+
+from kalepool.cli.app import run
+
+run()

@@ -1,0 +1,122 @@
+"""The ``kalepool`` program: its commands, its global options, its way out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
+
+from kalepool import __version__
+from kalepool.cli.output import EXIT_BUG, Output
+from kalepool.errors import KalepoolError, UsageError
+
+_FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose"}
+_WITH_VALUE = {"--config", "--network"}
+NETWORKS = ("local", "testnet", "mainnet")
+
+
+def hoist_global_options(args: list[str]) -> tuple[list[str], list[str]]:
+    """Part global options from the command and its words, so that they work before and after it.
+
+    Nothing behind ``--`` is touched. Give the global options and the rest.
+    """
+    front: list[str] = []
+    rest: list[str] = []
+    words = iter(args)
+    for word in words:
+        if word == "--":
+            rest.append(word)
+            rest.extend(words)
+        elif word in _FLAGS or word.partition("=")[0] in _WITH_VALUE:
+            front.append(word)
+            if word in _WITH_VALUE:
+                # A missing value is left for the parser to complain about.
+                front.extend(value for value in [next(words, None)] if value is not None)
+        else:
+            rest.append(word)
+    return front, rest
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"kalepool {__version__}\n")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=TyperGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    config: Annotated[str | None, typer.Option(metavar="PATH", help="The configuration file.")] = None,
+    network: Annotated[str | None, typer.Option(metavar="NAME", help="local, testnet or mainnet.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more; tracebacks too.")] = False,
+    version: Annotated[  # noqa: ARG001 - acts in its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Run a KALE farm for many farmers from one machine.
+
+    The options above work before or after the command.
+    """
+    ctx.obj = Output(json=json, quiet=quiet, verbose=verbose, network=network, config=config)
+    if network is not None and network not in NETWORKS:
+        raise UsageError(f"there is no network {network!r}", hint="networks are local, testnet and mainnet")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program and give its exit code."""
+    front, rest = hoist_global_options(sys.argv[1:] if argv is None else argv)
+    output = Output(json="--json" in front, verbose="-v" in front or "--verbose" in front)
+    command = next((word for word in rest if not word.startswith("-")), "")
+    try:
+        result = app(front + rest, prog_name="kalepool", standalone_mode=False)
+    except KalepoolError as error:
+        return output.fail(command, error)
+    except TyperException as error:
+        if not str(error):  # no command at all: the help has been shown
+            return 2
+        text = error.format_message() if hasattr(error, "format_message") else str(error)
+        known = any(info.name == command for info in app.registered_commands)
+        where = f"kalepool {command} --help" if known else "kalepool --help"
+        return output.fail(command, UsageError(text.rstrip("."), hint=f"see `{where}`"))
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("stopped\n")
+        return 130
+    except BrokenPipeError:
+        # The reader has gone (`| head`); nothing is left to say to it.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last resort of a program: one line, not a traceback
+        return _bug(output, command, error)
+    return result if isinstance(result, int) else 0
+
+
+def _bug(output: Output, command: str, error: Exception) -> int:
+    kind = type(error).__name__
+    wrapped = KalepoolError(
+        f"unexpected failure: {kind}: {error}", hint="this is a bug; run again with --verbose for the details"
+    )
+    wrapped.__cause__ = error
+    output.fail(command, wrapped)
+    return EXIT_BUG
+
+
+def run() -> None:
+    """Entry point of the installed command."""
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Pure rules of the farm: no I/O, no clock, no randomness, no logging."""

@@ -1,0 +1,1 @@
+"""A local Stellar + KALE network behind the real RPC protocol."""
