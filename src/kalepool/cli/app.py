@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from kalepool import __version__
+from kalepool.cli.commands.devnet import devnet
 from kalepool.cli.output import EXIT_BUG, Output
 from kalepool.errors import KalepoolError, UsageError
 
@@ -76,6 +77,9 @@ def root(
     ctx.obj = Output(json=json, quiet=quiet, verbose=verbose, network=network, config=config)
     if network is not None and network not in NETWORKS:
         raise UsageError(f"there is no network {network!r}", hint="networks are local, testnet and mainnet")
+
+
+app.command()(devnet)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -70,6 +70,11 @@ class Output:
         sys.stdout.write(json.dumps(document) + "\n")
         sys.stdout.flush()
 
+    def write(self, text: str) -> None:
+        """Print a line or more of plain data to stdout."""
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
     def note(self, message: str) -> None:
         """Tell the operator something that is not data."""
         if not self.quiet:

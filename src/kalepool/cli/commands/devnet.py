@@ -1,0 +1,134 @@
+"""``kalepool devnet``: a local Stellar + KALE network until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path  # noqa: TC003 - typer reads the annotation
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kalepool.cli.output import Output, output_of
+from kalepool.errors import UsageError
+
+if TYPE_CHECKING:
+    from kalepool.devnet.ledger import ClosedLedger
+    from kalepool.devnet.server import Server
+
+_MAX_SPEED = 1_000.0
+_MAX_NEIGHBOURS = 500
+_MIN_TTL = 16
+_BEHIND_S = 365 * 86_400
+
+
+def devnet(
+    ctx: typer.Context,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 for any free one.")] = 8000,
+    speed: Annotated[float, typer.Option(help="Network seconds in a second, up to 1000.")] = 1.0,
+    ledger_seconds: Annotated[float, typer.Option(help="Network seconds between ledgers.")] = 5.0,
+    neighbours: Annotated[int, typer.Option(help="Other farmers on the network, up to 500.")] = 0,
+    seed: Annotated[int, typer.Option(help="What neighbours draw from.")] = 1,
+    temp_ttl: Annotated[int, typer.Option(help="Ledgers that a new temporary entry lives.")] = 17_280,
+    history: Annotated[int, typer.Option(help="Ledgers whose transactions are kept.")] = 2_880,
+    first_index: Annotated[int, typer.Option(help="Number of the block before the first.")] = 0,
+    opener_reads_previous: Annotated[
+        bool, typer.Option("--opener-reads-previous", help="The opening plant reads the last Block too.")
+    ] = False,
+    faults: Annotated[Path | None, typer.Option(metavar="FILE", help="What goes wrong, as TOML.")] = None,
+) -> None:
+    """Run a local Stellar + KALE network until Ctrl-C.
+
+    It speaks the Stellar RPC protocol on 127.0.0.1; GET / says who and where it is. Accounts are
+    funded at /friendbot?addr=G... . Nothing is kept when it ends.
+    """
+    _check("--port", port, 0, 65_535)
+    _check("--speed", speed, 0.01, _MAX_SPEED)
+    _check("--ledger-seconds", ledger_seconds, 1.0, 60.0)
+    _check("--neighbours", neighbours, 0, _MAX_NEIGHBOURS)
+    _check("--temp-ttl", temp_ttl, _MIN_TTL, 3_110_400)
+    _check("--history", history, 1, 1_000_000)
+    _check("--first-index", first_index, 0, 2**31)
+    # Late: --help and a wrong word need none of the network.
+    from kalepool.devnet.devnet import Devnet  # noqa: PLC0415
+    from kalepool.devnet.faults import load_plan  # noqa: PLC0415
+    from kalepool.devnet.ledger import LedgerSettings  # noqa: PLC0415
+    from kalepool.devnet.neighbours import Neighbours  # noqa: PLC0415
+    from kalepool.devnet.server import HOST, Server, listen  # noqa: PLC0415
+
+    plan = None if faults is None else load_plan(faults)
+    listener = listen(port)
+    settings = LedgerSettings(
+        genesis_time=_genesis_time(speed),
+        ledger_seconds=ledger_seconds,
+        temporary_ttl=temp_ttl,
+        history_ledgers=history,
+        first_index=first_index,
+        opener_reads_previous=opener_reads_previous,
+    )
+    network = Devnet(settings, plan, f"http://{HOST}:{listener.getsockname()[1]}")
+    if neighbours:
+        Neighbours(network.ledger, neighbours, seed)
+    server = Server(network, listener, speed=speed)
+    output = output_of(ctx)
+    _announce(output, server, neighbours)
+    network.on_close.append(lambda closed: _tell(output, server, closed))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(server.run())
+    output.note("stopped")
+
+
+def _genesis_time(speed: float) -> int:
+    """Give the close time of the first ledger: now, or at another speed a year ago.
+
+    Clients put time bounds on transactions by their own clock. A network that runs faster than the
+    clock must not run ahead of it, or their transactions would arrive too late.
+    """
+    now = int(time.time())
+    return now if speed == 1.0 else now - _BEHIND_S
+
+
+def _check(option: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise UsageError(f"{option} {value:g} is out of range", hint=f"{option} is {low:g} to {high:g}")
+
+
+def _announce(output: Output, server: Server, neighbours: int) -> None:
+    network = server.devnet
+    data: dict[str, Any] = network.describe() | {
+        "speed": server.speed,
+        "neighbours": neighbours,
+        "admin_url": f"{network.base_url}/admin",
+        "admin_token": server.application.admin_token,
+    }
+    labels = {
+        "rpc_url": "RPC",
+        "friendbot_url": "friendbot",
+        "passphrase": "passphrase",
+        "kale_asset": "KALE asset",
+        "sac_contract": "asset contract",
+        "kale_contract": "KALE contract",
+        "tractor_contract": "tractor",
+        "admin_url": "admin",
+        "admin_token": "admin token",
+    }
+    if output.json:
+        output.emit_document("devnet", data)
+        return
+    lines = [f"{label:<15} {data[name]}" for name, label in labels.items()]
+    output.write("\n".join(lines))
+    output.note(
+        f"A local network at {server.speed:g}x with {neighbours} neighbours. Ctrl-C ends it; nothing is kept."
+    )
+
+
+def _tell(output: Output, server: Server, closed: ClosedLedger) -> None:
+    """Say what a ledger held: one with something in it, or one in twelve to show that it lives."""
+    if not closed.transactions and closed.sequence % 12:
+        return
+    farm = server.devnet.ledger.farm
+    failed = sum(not applied.result.is_success for applied in closed.transactions)
+    when = time.strftime("%H:%M:%S", time.gmtime(closed.close_time))
+    text = f"{when}  ledger {closed.sequence}  block {farm.index}  transactions {len(closed.transactions)}"
+    output.note(text + (f"  failed {failed}" if failed else ""))
