@@ -155,7 +155,7 @@ class Bench:
 
     # Transactions
 
-    def builder(self, source: Keypair, fee: int = 200, ahead: int = 0) -> TransactionBuilder:
+    def builder(self, source: Keypair, fee: int = 100, ahead: int = 0) -> TransactionBuilder:
         """Start a transaction of an account with its next sequence number, or one further ahead."""
         account = self.entry(source)
         sequence = account.sequence if account is not None else 0

@@ -38,12 +38,13 @@ _T = TypeVar("_T")
 
 _WEEK_OF_LEDGERS = 120_960
 
-# What each part of a call costs, in instructions: a model, set so that whole fees come out as the
-# public network's do (a plant with stake about 19,400 stroops, a work 14,300, a harvest 12,700).
-_PLANT = 650_000
-_WORK = 800_000
-_HARVEST = 700_000
-_ASSET = 250_000
+# What each part of a call costs, in instructions: a model, set so that whole fees come out as the public
+# network's do: without rent a plant with stake is about 19,400 stroops, a work 14,300, a harvest 12,700, a
+# tractor's harvest of five blocks 6,000 a block.
+_PLANT = 50_000
+_WORK = 1_280_000
+_HARVEST = 200_000
+_ASSET = 130_000
 
 # Error numbers of the asset contract: a space of its own.
 _SAC_NEGATIVE_AMOUNT = 8

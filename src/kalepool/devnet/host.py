@@ -27,7 +27,9 @@ ErrorCode = xdr.SCErrorCode
 MAX_TTL = 3_110_400
 MIN_PERSISTENT_TTL = 2_073_600
 
-_CALL_INSTRUCTIONS = 350_000
+# The model of what running a call costs, beside what the contract does in it.
+_START_INSTRUCTIONS = 400_000
+_CALL_INSTRUCTIONS = 150_000
 
 
 class HostError(Exception):
@@ -166,7 +168,7 @@ class Host:
         self.frames: list[Frame] = []
         self.events: list[AssetEvent] = []
         self.diagnostics: list[Diagnostic] = []
-        self.instructions = 0
+        self.instructions = _START_INSTRUCTIONS
         self._contracts = contracts
         self._footprint = footprint
         self._authorizer = authorizer
