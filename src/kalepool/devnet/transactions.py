@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kalepool.xdr.keys import Asset
 
 MAX_OPERATIONS = 100
-MAX_SIGNATURES = 20
+"""Operations a transaction; XDR itself holds to that, and to 20 signatures."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from kalepool.devnet.classic import malformed
 from kalepool.devnet.fees import BASE_FEE, is_classic_key, non_refundable_fee
 from kalepool.devnet.results import OpCode, OperationResult, TransactionResult, TxCode
-from kalepool.devnet.transactions import MAX_OPERATIONS, MAX_SIGNATURES
 from kalepool.xdr.keys import account_key
 
 if TYPE_CHECKING:
@@ -80,8 +79,6 @@ def _check_fee_bump(tx: Transaction, layer: Layer) -> TxCode | None:
     payer = layer.account(account_key(tx.fee_source))
     if payer is None:
         return TxCode.txNO_ACCOUNT
-    if len(tx.outer_signatures) > MAX_SIGNATURES:
-        return TxCode.txMALFORMED
     used = tx.signed_by(tx.fee_source, tx.outer_hash, tx.outer_signatures)
     if not used:
         return TxCode.txBAD_AUTH
@@ -138,8 +135,6 @@ def _check_inner(  # noqa: C901 - a table of checks in core's order
 def _check_shape(tx: Transaction, limits: Limits) -> TxCode | None:
     if not tx.operations:
         return TxCode.txMISSING_OPERATION
-    if len(tx.operations) > MAX_OPERATIONS or len(tx.signatures) > MAX_SIGNATURES:
-        return TxCode.txMALFORMED
     if tx.is_soroban != (tx.soroban is not None) or (tx.is_soroban and len(tx.operations) > 1):
         return TxCode.txMALFORMED
     if tx.soroban is not None and not _resources_fit(tx, tx.soroban, limits):
