@@ -208,7 +208,7 @@ class Queue:
             close_time: of that ledger.
             seed: what the order of application is shuffled by.
         """
-        self._banned = {tx: until for tx, until in self._banned.items() if until >= layer.sequence}
+        self._banned = {tx: until for tx, until in self._banned.items() if until > layer.sequence}
         valid = []
         for waiting in list(self._waiting.values()):
             tx = waiting.transaction
