@@ -1,0 +1,164 @@
+"""What is read from the network: frozen facts, with the ledger they were true in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kalepool.core.farm import Block, Farm, Pail
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """How far one node sees.
+
+    Attributes:
+        node: which one; what two nodes say must not be mixed.
+        ledger: the last closed ledger.
+        close_time: of that ledger, Unix seconds.
+        oldest_ledger: the first ledger whose transactions the node still has.
+    """
+
+    node: str
+    ledger: int
+    close_time: int
+    oldest_ledger: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatedBlock:
+    """A Block and the last ledger in which it exists."""
+
+    block: Block
+    live_until: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatedPail:
+    """A Pail and the last ledger in which it exists."""
+
+    pail: Pail
+    live_until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The farm at one ledger, as one node saw it in one read.
+
+    Attributes:
+        node: which one.
+        ledger: the ledger all of it was true in.
+        farm: the KALE contract's instance.
+        wasm_hash: of the contract's code, 32 bytes.
+        blocks: Blocks asked for that exist, by index.
+        pails: Pails asked for that exist, by farmer's address and index.
+    """
+
+    node: str
+    ledger: int
+    farm: Farm
+    wasm_hash: bytes
+    blocks: dict[int, DatedBlock] = field(default_factory=dict)
+    pails: dict[tuple[str, int], DatedPail] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """A classic account and its KALE trustline.
+
+    Attributes:
+        address: G address.
+        xlm: balance in stroops.
+        spendable: XLM in stroops above the reserve.
+        sequence: number of its last transaction.
+        kale: KALE in stroops, or None without a trustline.
+        kale_limit: the trustline's limit, or None.
+        sponsor: who carries its reserve, or None.
+    """
+
+    address: str
+    xlm: int
+    spendable: int
+    sequence: int
+    kale: int | None
+    kale_limit: int | None
+    sponsor: str | None
+
+
+class Status(StrEnum):
+    """What a node knows of a transaction."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+    NOT_FOUND = "not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class AssetMove:
+    """What the asset's contract told in a transaction: a mint, a burn, a transfer.
+
+    Attributes:
+        kind: ``mint``, ``burn`` or ``transfer``.
+        parties: who paid and who was paid; one of them for mint and burn.
+        amount: stroops.
+    """
+
+    kind: str
+    parties: tuple[str, ...]
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one node answers about a transaction's hash.
+
+    Attributes:
+        status: what it knows.
+        tip: how far it sees, by which a NOT_FOUND is judged.
+        ledger: where the transaction is, or 0.
+        fee_charged: stroops, or 0.
+        code: result code of the transaction, inner where it was bumped; empty when not found.
+        operation_codes: result codes of its operations.
+        contract_error: number of the KALE contract's error that made it fail, or None.
+        outer_hash: hash of the envelope that landed, hex.
+        moves: what the asset's contract told.
+        return_value: XDR of the invocation's return value, or None.
+    """
+
+    status: Status
+    tip: Tip
+    ledger: int = 0
+    fee_charged: int = 0
+    code: str = ""
+    operation_codes: tuple[str, ...] = ()
+    contract_error: int | None = None
+    outer_hash: str = ""
+    moves: tuple[AssetMove, ...] = ()
+    return_value: bytes | None = None
+
+
+class Sent(StrEnum):
+    """What a node says to an envelope."""
+
+    PENDING = "PENDING"
+    DUPLICATE = "DUPLICATE"
+    TRY_AGAIN_LATER = "TRY_AGAIN_LATER"
+    ERROR = "ERROR"
+    UNKNOWN = "UNKNOWN"  # no answer came: it may have been taken
+
+
+@dataclass(frozen=True, slots=True)
+class SendAnswer:
+    """The answer to one envelope.
+
+    Attributes:
+        status: what was said.
+        code: result code that came with ERROR, such as txBAD_SEQ; else empty.
+        node: who said it.
+    """
+
+    status: Sent
+    code: str = ""
+    node: str = ""

@@ -1,0 +1,68 @@
+"""The life of intents and attempts: legal moves, and what an answer proves."""
+
+from __future__ import annotations
+
+import pytest
+
+from kalepool.core.chain import Found, Status, Tip
+from kalepool.core.intents import (
+    LEGAL_MOVES,
+    Attempt,
+    State,
+    Verdict,
+    check_move,
+    judge,
+    judge_all,
+)
+from kalepool.errors import InternalError
+
+ATTEMPT = Attempt(1, "aa", ("bb",), "G", 7, b"", max_time=1_000, signed_ledger=50)
+
+
+def answer(status: Status, close_time: int = 2_000, oldest: int = 1) -> Found:
+    return Found(status, Tip("node", 60, close_time, oldest))
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (answer(Status.SUCCESS), Verdict.LANDED),
+        (answer(Status.FAILED), Verdict.LANDED),
+        (answer(Status.NOT_FOUND, close_time=999), Verdict.OPEN),
+        (answer(Status.NOT_FOUND, close_time=1_000), Verdict.OPEN),  # bounds are inclusive
+        (answer(Status.NOT_FOUND, close_time=1_001), Verdict.DEAD),
+        (answer(Status.NOT_FOUND, close_time=1_001, oldest=50), Verdict.DEAD),
+        (answer(Status.NOT_FOUND, close_time=1_001, oldest=51), Verdict.HIDDEN),
+    ],
+)
+def test_an_attempt_is_dead_only_past_its_time_with_history_to_prove_it(
+    found: Found, verdict: Verdict
+) -> None:
+    assert judge(ATTEMPT, found) is verdict
+
+
+@pytest.mark.parametrize(
+    ("answers", "verdict"),
+    [
+        ([answer(Status.NOT_FOUND), answer(Status.SUCCESS)], Verdict.LANDED),
+        ([answer(Status.NOT_FOUND), answer(Status.NOT_FOUND, oldest=99)], Verdict.HIDDEN),
+        ([answer(Status.NOT_FOUND), answer(Status.NOT_FOUND, close_time=1)], Verdict.OPEN),
+        ([answer(Status.NOT_FOUND), answer(Status.NOT_FOUND)], Verdict.DEAD),
+    ],
+)
+def test_one_attempt_that_may_live_keeps_the_intent_from_being_dead(
+    answers: list[Found], verdict: Verdict
+) -> None:
+    assert judge_all([ATTEMPT, ATTEMPT], answers) is verdict
+
+
+def test_every_state_has_its_moves_and_ends_do_not_move() -> None:
+    assert set(LEGAL_MOVES) == set(State)
+    for state in (State.SETTLED, State.FAILED, State.EXPIRED):
+        assert not LEGAL_MOVES[state]
+
+
+@pytest.mark.parametrize(("current", "wanted"), [(State.PLANNED, State.SENT), (State.SETTLED, State.SENT)])
+def test_a_move_that_skips_the_journal_is_a_bug(current: State, wanted: State) -> None:
+    with pytest.raises(InternalError):
+        check_move(current, wanted)
