@@ -53,7 +53,7 @@ def proof(zeros: int, index: int = INDEX) -> Proof:
     return Proof(index, 1, bytes(32), zeros)
 
 
-def only(kind: type[Action], actions: list[Action]) -> list[Action]:  # type: ignore[valid-type]
+def only(kind: type[Action], actions: list[Action]) -> list[Action]:
     return [action for action in actions if isinstance(action, kind)]
 
 
