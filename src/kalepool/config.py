@@ -1,0 +1,397 @@
+"""The configuration: ``kalepool.toml``, the environment over it, options over both.
+
+Every key stands once in ``KEYS``, with its default, its bounds and what it is for; the loader, the
+environment's names and ``kalepool.toml.example`` all come from there. An unknown key is an error.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from kalepool.core.address import raw_key
+from kalepool.core.amounts import parse_amount
+from kalepool.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+FILE_NAME: Final = "kalepool.toml"
+NETWORKS: Final = ("local", "testnet", "mainnet")
+_PREFIX = "KALEPOOL_"
+# These are read elsewhere; they are no keys of the file.
+_NOT_KEYS = frozenset({"KALEPOOL_PASSPHRASE", "KALEPOOL_PASSPHRASE_FILE", "KALEPOOL_CONFIG"})
+
+Value = str | int | float | bool | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of the configuration.
+
+    Attributes:
+        name: ``section.key``.
+        default: what holds when nobody says otherwise.
+        about: what it is for, one sentence or two.
+        check: gives the value as it is used, or raises ValueError with what would do.
+    """
+
+    name: str
+    default: Value
+    about: str
+    check: Callable[[Any], Value]
+
+
+def _whole(low: int, high: int) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def _number(low: float, high: float) -> Callable[[Any], float]:
+    def check(value: Any) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"a number from {low:g} to {high:g}")
+        return float(value)
+
+    return check
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")  # noqa: TRY004 - every check says what would do
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError("a text of one line")
+    return value
+
+
+def _one_of(*names: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value not in names:
+            raise ValueError(f"one of {', '.join(names)}")
+        return str(value)
+
+    return check
+
+
+def _amount(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError('an amount in quotes, such as "2.5"')  # noqa: TRY004
+    try:
+        parse_amount(value)
+    except UsageError as error:
+        raise ValueError(f'an amount in quotes, such as "2.5" ({error.hint})') from None
+    return value
+
+
+def _address(prefix: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value == "":
+            return ""
+        try:
+            raw_key(str(value))
+        except UsageError:
+            raise ValueError(f"an address starting with {prefix}") from None
+        if not str(value).startswith(prefix):
+            raise ValueError(f"an address starting with {prefix}")
+        return str(value)
+
+    return check
+
+
+def _urls(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(url, str) and url.startswith(("http://", "https://")) for url in value
+    ):
+        raise ValueError('URLs in brackets, such as ["https://mainnet.sorobanrpc.com"]')
+    return tuple(value)
+
+
+def _share(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError('a percentage or an amount in quotes, such as "10%" or "2.5"')  # noqa: TRY004
+    number = value.removesuffix("%")
+    try:
+        amount = parse_amount(number)
+    except UsageError:
+        raise ValueError('a percentage or an amount in quotes, such as "10%" or "2.5"') from None
+    if value.endswith("%") and amount > parse_amount("100"):
+        raise ValueError("at most 100%")
+    return value
+
+
+KEYS: Final[tuple[Key, ...]] = (
+    Key(
+        "network.name",
+        "local",
+        "The network: local (a `kalepool devnet`), testnet or mainnet.",
+        _one_of(*NETWORKS),
+    ),
+    Key(
+        "network.rpc",
+        (),
+        "Stellar RPC nodes, in the order in which they are asked; empty for the network's usual ones.",
+        _urls,
+    ),
+    Key(
+        "network.requests_per_second", 1.0, "HTTP requests a second to one node, at most.", _number(0.1, 1000)
+    ),
+    Key("network.timeout_s", 10.0, "Seconds after which an answer is given up.", _number(1, 120)),
+    Key("network.kale_contract", "", "The KALE contract; empty for the network's own.", _address("C")),
+    Key("network.tractor_contract", "", "The tractor; empty for the network's own.", _address("C")),
+    Key(
+        "store.path",
+        "kalepool.db",
+        "The store: farmers, journal, books. Beside this file when relative.",
+        _text,
+    ),
+    Key("vault.path", "kalepool.vault", "The vault: all keys, encrypted.", _text),
+    Key("mining.threads", 0, "Threads that hash; 0 for one on each core that may be used.", _whole(0, 1024)),
+    Key(
+        "mining.niceness",
+        10,
+        "Niceness of these threads: 0 pushes others aside, 19 yields to all.",
+        _whole(0, 19),
+    ),
+    Key(
+        "mining.work_margin_ledgers",
+        3,
+        "A work is sent to land so many ledgers before its block may close.",
+        _whole(1, 30),
+    ),
+    Key("mining.works_per_ledger", 40, "Works sent for one ledger, at most.", _whole(1, 1000)),
+    Key(
+        "mining.improve_from_kale",
+        "0.5",
+        "A better proof is sent again when it gains this much KALE.",
+        _amount,
+    ),
+    Key("mining.open_blocks", True, "Open the next block with our own plants when it is due.", _flag),
+    Key("fees.inclusion_percentile", 50, "The bid: this percentile of what was paid lately.", _whole(10, 99)),
+    Key(
+        "fees.inclusion_most_stroops", 10_000, "The bid for one operation, at most.", _whole(100, 10_000_000)
+    ),
+    Key(
+        "fees.transaction_most_xlm",
+        "0.05",
+        "The whole fee of one transaction, at most: more is refused, whatever a node says.",
+        _amount,
+    ),
+    Key("fees.day_most_xlm", "200", "All fees of one day, at most; then planting stops.", _amount),
+    Key(
+        "terms.stake", "10%", "What a new farmer stakes: a part of his balance, or an amount of KALE.", _share
+    ),
+    Key("terms.harvest_every", 5, "Blocks between a new farmer's harvests.", _whole(1, 20)),
+    Key(
+        "terms.share_bps",
+        10_000,
+        "A new farmer's part of the reward after the fee, in basis points.",
+        _whole(0, 10_000),
+    ),
+    Key(
+        "terms.fee_bps",
+        0,
+        "The platform's part of a new farmer's reward, in basis points.",
+        _whole(0, 10_000),
+    ),
+)
+_BY_NAME: Final = {key.name: key for key in KEYS}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Settings, checked.
+
+    Attributes:
+        values: by ``section.key``; every key of ``KEYS`` is there.
+        folder: what relative paths are relative to.
+        file: the file that was read, or None.
+    """
+
+    values: Mapping[str, Value]
+    folder: Path
+    file: Path | None
+
+    def text(self, name: str) -> str:
+        """Give a text."""
+        value = self.values[name]
+        assert isinstance(value, str)
+        return value
+
+    def whole(self, name: str) -> int:
+        """Give a whole number."""
+        value = self.values[name]
+        assert isinstance(value, int)
+        return value
+
+    def number(self, name: str) -> float:
+        """Give a number."""
+        value = self.values[name]
+        assert isinstance(value, int | float)
+        return float(value)
+
+    def flag(self, name: str) -> bool:
+        """Give a yes or no."""
+        value = self.values[name]
+        assert isinstance(value, bool)
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Give a list of texts."""
+        value = self.values[name]
+        assert isinstance(value, tuple)
+        return value
+
+    def stroops(self, name: str) -> int:
+        """Give an amount in stroops."""
+        return parse_amount(self.text(name))
+
+    def path(self, name: str) -> Path:
+        """Give a path, absolute or from the file's folder."""
+        return self.folder / Path(self.text(name)).expanduser()
+
+
+def find_file(given: str | None, environment: Mapping[str, str], working: Path) -> Path | None:
+    """Find the file: as given, else in the working folder, else in the user's configuration folder.
+
+    Raises:
+        ConfigError: when a file was named and is not there.
+    """
+    named = given or environment.get("KALEPOOL_CONFIG")
+    if named is not None:
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise ConfigError(
+                f"there is no configuration file {named}", hint="check --config, or run `kalepool init`"
+            )
+        return path
+    home = environment.get("XDG_CONFIG_HOME")
+    folder = Path(home) if home else Path(environment.get("HOME", "~")) / ".config"
+    candidates = (working / FILE_NAME, folder.expanduser() / "kalepool" / FILE_NAME)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def load(
+    given: str | None,
+    environment: Mapping[str, str],
+    working: Path,
+    options: Mapping[str, Value] | None = None,
+) -> Config:
+    """Load the configuration.
+
+    Args:
+        given: the file named by ``--config``, or None.
+        environment: variables; ``KALEPOOL_SECTION_KEY`` overrides ``section.key``.
+        working: the working folder.
+        options: what options say, by ``section.key``; they override all.
+
+    Raises:
+        ConfigError: for an unreadable file, an unknown key or an impossible value.
+    """
+    file = find_file(given, environment, working)
+    values: dict[str, Value] = {key.name: key.default for key in KEYS}
+    if file is not None:
+        values |= _from_file(file)
+    values |= _from_environment(environment)
+    for name, value in (options or {}).items():
+        values[name] = _checked(name, value, "an option")
+    return Config(values, working if file is None else file.parent, file)
+
+
+def _from_file(file: Path) -> dict[str, Value]:
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{file} cannot be read: {error.strerror}", hint="check the file's mode and owner"
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is not UTF-8 text", hint="see kalepool.toml.example") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file} is not TOML: {error}", hint="see kalepool.toml.example") from None
+    values: dict[str, Value] = {}
+    for section, content in data.items():
+        if not isinstance(content, dict):
+            raise _unknown(section, str(file))
+        for key, value in content.items():
+            values[f"{section}.{key}"] = _checked(f"{section}.{key}", value, str(file))
+    return values
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Value]:
+    names = {variable(key.name): key for key in KEYS}
+    values: dict[str, Value] = {}
+    for name in sorted(environment):
+        if not name.startswith(_PREFIX) or name in _NOT_KEYS:
+            continue
+        if name not in names:
+            raise _unknown(name, "the environment")
+        values[names[name].name] = _checked(names[name].name, _parsed(names[name], environment[name]), name)
+    return values
+
+
+def _parsed(key: Key, text: str) -> Any:
+    """Read a variable's text as its key's type; what does not fit is left for the check to refuse."""
+    if isinstance(key.default, bool):
+        return {"true": True, "false": False, "1": True, "0": False}.get(text.lower(), text)
+    if isinstance(key.default, tuple):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if isinstance(key.default, int | float):
+        for kind in (int, float):
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+    return text
+
+
+def variable(name: str) -> str:
+    """Give the environment variable of a key: ``mining.threads`` is ``KALEPOOL_MINING_THREADS``."""
+    return _PREFIX + name.replace(".", "_").upper()
+
+
+def _checked(name: str, value: Any, where: str) -> Value:
+    key = _BY_NAME.get(name)
+    if key is None:
+        raise _unknown(name, where)
+    try:
+        return key.check(value)
+    except ValueError as error:
+        raise ConfigError(f"{name} in {where} cannot be {value!r}", hint=f"{name} is {error}") from None
+
+
+def _unknown(name: str, where: str) -> ConfigError:
+    return ConfigError(f"{where} has an unknown key {name}", hint="kalepool.toml.example lists every key")
+
+
+def example() -> str:
+    """Write ``kalepool.toml.example``: every key with its default, explained."""
+    lines = [
+        "# kalepool.toml: every key, with its default. A key that is left out has this value; an unknown one is an",
+        "# error. The environment overrides the file (KALEPOOL_MINING_THREADS=2), an option overrides both.",
+    ]
+    section = ""
+    for key in KEYS:
+        this, _, name = key.name.partition(".")
+        if this != section:
+            lines += ["", f"[{this}]"]
+            section = this
+        lines += ["", f"# {key.about}", f"{name} = {_toml(key.default)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
