@@ -36,7 +36,9 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-native-test: $(READY)
+# The C tests, each under the sanitizer that finds its kind of mistake. Recipes: tests/native/Makefile.
+native-test:
+	@$(MAKE) --no-print-directory -C tests/native
 
 pytest: $(READY)
 	$(BIN)/pytest
