@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +38,7 @@ def cpu(root: Path = ROOT) -> Cpu:
         key, _, value = line.partition(":")
         fields.setdefault(key.strip(), value.strip())
     return Cpu(
-        name=fields.get("model name") or platform.processor() or platform.machine(),
+        name=fields.get("model name") or os.uname().machine,
         vendor=fields.get("vendor_id", ""),
         family=_number(fields.get("cpu family", "")),
         model=_number(fields.get("model", "")),

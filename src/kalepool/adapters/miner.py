@@ -16,7 +16,6 @@ from kalepool._miner import ffi, lib
 from kalepool.core.farm import Proof
 from kalepool.core.proof import MAX_U32, MAX_U64, verify
 from kalepool.errors import ConfigError, InternalError, KalepoolError, UsageError
-from kalepool.machine import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -199,7 +198,7 @@ class Miner:
         niceness: int = 0,
         cpus: Sequence[int] = (),
     ) -> None:
-        self.threads = _threads(usable_cores() if threads is None else threads)
+        self.threads = _threads(_usable_cores() if threads is None else threads)
         if not 0 <= niceness <= _MAX_NICENESS:
             raise UsageError(f"niceness is 0 to {_MAX_NICENESS}, not {niceness}")
         if any(not 0 <= cpu <= MAX_U32 // 2 for cpu in cpus):
@@ -418,6 +417,12 @@ def _spec(job: Job) -> Any:
             "weight": job.weight,
         },
     )
+
+
+def _usable_cores() -> int:
+    from kalepool.machine import usable_cores  # noqa: PLC0415 - most callers know; keeps the import quick
+
+    return usable_cores()
 
 
 def _threads(count: int) -> int:
