@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from kalepool import __version__
+from kalepool.cli.commands.bench import bench
 from kalepool.cli.commands.devnet import devnet
 from kalepool.cli.output import EXIT_BUG, Output
 from kalepool.errors import KalepoolError, UsageError
@@ -79,7 +80,8 @@ def root(
         raise UsageError(f"there is no network {network!r}", hint="networks are local, testnet and mainnet")
 
 
-app.command()(devnet)
+app.command("bench")(bench)
+app.command("devnet")(devnet)
 
 
 def main(argv: list[str] | None = None) -> int:

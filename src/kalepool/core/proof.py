@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 
 from kalepool.core.farm import Proof
@@ -57,3 +58,8 @@ def make_proof(index: int, nonce: int, entropy: bytes, farmer: bytes) -> Proof:
 def verify(proof: Proof, entropy: bytes, farmer: bytes) -> bool:
     """Tell whether hash and zeros of the proof are what its nonce gives."""
     return make_proof(proof.index, proof.nonce, entropy, farmer) == proof
+
+
+def expected_zeros(hashes: float) -> float:
+    """Give the mean of the best zeros among so many hashes: the sum over z of P(best >= z) = 1 - (1 - 16^-z)^n."""
+    return sum(-math.expm1(hashes * math.log1p(-(16.0**-zeros))) for zeros in range(1, 65))
