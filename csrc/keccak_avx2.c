@@ -11,7 +11,6 @@
 #define V_SET1(u) _mm256_set1_epi64x((long long)(u))
 #define V_XOR(a, b) _mm256_xor_si256((a), (b))
 #define V_THETA_BY_SUM
-#define V_THETA(a, l, r) V_XOR(V_XOR((l), (r)), (a))
 #define V_XOR5(a, b, c, d, e) V_XOR(V_XOR(V_XOR((a), (b)), V_XOR((c), (d))), (e))
 #define V_ROL(a, n) avx2_rol((a), (n))
 #define V_CHI(a, b, c) V_XOR((a), _mm256_andnot_si256((b), (c)))

@@ -6,8 +6,10 @@
  *   V_LOAD(p) V_STORE(p, v) V_SET1(u64)
  *   V_XOR(a, b) V_XOR5(a, b, c, d, e) V_ROL(a, n) V_CHI(a, b, c) = a ^ (~b & c)
  *   V_CLEAR(v, mask)        one bit a lane, set where lane & mask is 0
- *   V_THETA(a, l, r)        a ^ l ^ r
- *   V_THETA_BY_SUM          optional: three-input xor is two operations, so l ^ r is formed once a column
+ *   V_THETA(a, l, r)        a ^ l ^ r, where that is one operation; else
+ *   V_THETA_BY_SUM          what theta adds is formed once a column, by
+ *   V_XOR_ROL1(a, b)        a ^ rol(b, 1), and added by
+ *   V_XOR_ROL(a, b, n)      rol(a ^ b, n): both have instructions of their own on some ARM CPUs
  *   V_COMPLEMENTED          optional: lanes 1, 2, 8, 12, 17, 20 are kept complemented; then V_CHI_FIRST and
  *                           the functions chi0 .. chi4 of the five planes come from the kernel
  *
@@ -20,6 +22,13 @@
 
 #define V_INLINE static inline __attribute__((always_inline)) V_TARGET
 
+#ifndef V_XOR_ROL1
+#define V_XOR_ROL1(a, b) V_XOR((a), V_ROL((b), 1))
+#endif
+#ifndef V_XOR_ROL
+#define V_XOR_ROL(a, b, n) V_ROL(V_XOR((a), (b)), (n))
+#endif
+
 /* Here and not shared: a compiler folds them into the unrolled rounds only where it sees them. */
 static const uint64_t V_NAME(constants)[KECCAK_ROUNDS] = {
     0x0000000000000001u, 0x0000000000008082u, 0x800000000000808au, 0x8000000080008000u, 0x000000000000808bu,
@@ -29,12 +38,13 @@ static const uint64_t V_NAME(constants)[KECCAK_ROUNDS] = {
     0x8000000080008081u, 0x8000000000008080u, 0x0000000080000001u, 0x8000000080008008u,
 };
 
-/* What theta adds to the columns: the parities c, and r, the same rotated by one. */
+/* What theta adds to the columns: the parities c, and either r, the same rotated by one, or their sums d. */
 struct V_NAME(theta) {
     V c0, c1, c2, c3, c4;
-    V r0, r1, r2, r3, r4;
 #ifdef V_THETA_BY_SUM
     V d0, d1, d2, d3, d4;
+#else
+    V r0, r1, r2, r3, r4;
 #endif
 };
 
@@ -46,42 +56,46 @@ V_INLINE struct V_NAME(theta) V_NAME(theta_of)(const V a[KECCAK_LANES])
     t.c2 = V_XOR5(a[2], a[7], a[12], a[17], a[22]);
     t.c3 = V_XOR5(a[3], a[8], a[13], a[18], a[23]);
     t.c4 = V_XOR5(a[4], a[9], a[14], a[19], a[24]);
+#ifdef V_THETA_BY_SUM
+    t.d0 = V_XOR_ROL1(t.c4, t.c1);
+    t.d1 = V_XOR_ROL1(t.c0, t.c2);
+    t.d2 = V_XOR_ROL1(t.c1, t.c3);
+    t.d3 = V_XOR_ROL1(t.c2, t.c4);
+    t.d4 = V_XOR_ROL1(t.c3, t.c0);
+#else
     t.r0 = V_ROL(t.c0, 1);
     t.r1 = V_ROL(t.c1, 1);
     t.r2 = V_ROL(t.c2, 1);
     t.r3 = V_ROL(t.c3, 1);
     t.r4 = V_ROL(t.c4, 1);
-#ifdef V_THETA_BY_SUM
-    t.d0 = V_XOR(t.c4, t.r1);
-    t.d1 = V_XOR(t.c0, t.r2);
-    t.d2 = V_XOR(t.c1, t.r3);
-    t.d3 = V_XOR(t.c2, t.r4);
-    t.d4 = V_XOR(t.c3, t.r0);
 #endif
     return t;
 }
 
+/* Theta of the only lane that rho leaves alone; theta and rho of the others, by column. */
 #ifdef V_THETA_BY_SUM
-#define THETA(x, before, after, i) V_XOR(a[i], t.d##x)
+#define THETA0(i) V_XOR(a[i], t.d0)
+#define MOVE(x, before, after, i, n) V_XOR_ROL(a[i], t.d##x, n)
 #else
-#define THETA(x, before, after, i) V_THETA(a[i], t.c##before, t.r##after)
+#define THETA0(i) V_THETA(a[i], t.c4, t.r1)
+#define MOVE(x, before, after, i, n) V_ROL(V_THETA(a[i], t.c##before, t.r##after), n)
 #endif
-#define THETA0(i) THETA(0, 4, 1, i)
-#define THETA1(i) THETA(1, 0, 2, i)
-#define THETA2(i) THETA(2, 1, 3, i)
-#define THETA3(i) THETA(3, 2, 4, i)
-#define THETA4(i) THETA(4, 3, 0, i)
+#define MOVE0(i, n) MOVE(0, 4, 1, i, n)
+#define MOVE1(i, n) MOVE(1, 0, 2, i, n)
+#define MOVE2(i, n) MOVE(2, 1, 3, i, n)
+#define MOVE3(i, n) MOVE(3, 2, 4, i, n)
+#define MOVE4(i, n) MOVE(4, 3, 0, i, n)
 
 /* The five planes after theta, rho and pi, each as a list of its lanes. */
-#define PLANE0 THETA0(0), V_ROL(THETA1(6), 44), V_ROL(THETA2(12), 43), V_ROL(THETA3(18), 21), V_ROL(THETA4(24), 14)
+#define PLANE0 THETA0(0), MOVE1(6, 44), MOVE2(12, 43), MOVE3(18, 21), MOVE4(24, 14)
 #define PLANE1                                                                                                         \
-    V_ROL(THETA3(3), 28), V_ROL(THETA4(9), 20), V_ROL(THETA0(10), 3), V_ROL(THETA1(16), 45), V_ROL(THETA2(22), 61)
+    MOVE3(3, 28), MOVE4(9, 20), MOVE0(10, 3), MOVE1(16, 45), MOVE2(22, 61)
 #define PLANE2                                                                                                         \
-    V_ROL(THETA1(1), 1), V_ROL(THETA2(7), 6), V_ROL(THETA3(13), 25), V_ROL(THETA4(19), 8), V_ROL(THETA0(20), 18)
+    MOVE1(1, 1), MOVE2(7, 6), MOVE3(13, 25), MOVE4(19, 8), MOVE0(20, 18)
 #define PLANE3                                                                                                         \
-    V_ROL(THETA4(4), 27), V_ROL(THETA0(5), 36), V_ROL(THETA1(11), 10), V_ROL(THETA2(17), 15), V_ROL(THETA3(23), 56)
+    MOVE4(4, 27), MOVE0(5, 36), MOVE1(11, 10), MOVE2(17, 15), MOVE3(23, 56)
 #define PLANE4                                                                                                         \
-    V_ROL(THETA2(2), 62), V_ROL(THETA3(8), 55), V_ROL(THETA4(14), 39), V_ROL(THETA0(15), 41), V_ROL(THETA1(21), 2)
+    MOVE2(2, 62), MOVE3(8, 55), MOVE4(14, 39), MOVE0(15, 41), MOVE1(21, 2)
 
 #ifndef V_COMPLEMENTED
 #define V_CHI_FIRST V_CHI
@@ -148,7 +162,7 @@ V_INLINE void V_NAME(round)(V to[KECCAK_LANES], const V a[KECCAK_LANES], uint64_
 V_INLINE V V_NAME(last_word)(const V a[KECCAK_LANES])
 {
     const struct V_NAME(theta) t = V_NAME(theta_of)(a);
-    const V word = V_CHI_FIRST(THETA0(0), V_ROL(THETA1(6), 44), V_ROL(THETA2(12), 43));
+    const V word = V_CHI_FIRST(THETA0(0), MOVE1(6, 44), MOVE2(12, 43));
     return V_XOR(word, V_SET1(V_NAME(constants)[KECCAK_ROUNDS - 1]));
 }
 

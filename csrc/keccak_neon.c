@@ -8,19 +8,19 @@
 #if defined(NEON_SHA3)
 #define V_TARGET __attribute__((target("arch=armv8.2-a+sha3")))
 #define V_NAME(x) neon_sha3_##x
-#define V_THETA(a, l, r) veor3q_u64((a), (l), (r))
-#define V_XOR5(a, b, c, d, e) V_THETA(V_THETA((a), (b), (c)), (d), (e))
+#define V_XOR5(a, b, c, d, e) veor3q_u64(veor3q_u64((a), (b), (c)), (d), (e))
+#define V_XOR_ROL1(a, b) vrax1q_u64((a), (b))
+#define V_XOR_ROL(a, b, n) vxarq_u64((a), (b), 64 - (n))
 #define V_CHI(a, b, c) vbcaxq_u64((a), (c), (b))
 #else
 #define V_TARGET
 #define V_NAME(x) neon_##x
-#define V_THETA_BY_SUM
-#define V_THETA(a, l, r) V_XOR(V_XOR((l), (r)), (a))
 #define V_XOR5(a, b, c, d, e) V_XOR(V_XOR(V_XOR((a), (b)), V_XOR((c), (d))), (e))
 #define V_CHI(a, b, c) V_XOR((a), vbicq_u64((c), (b)))
 #endif
 
 #define V uint64x2_t
+#define V_THETA_BY_SUM
 #define V_LANES 2
 #define V_LOAD(p) vld1q_u64(p)
 #define V_STORE(p, v) vst1q_u64((p), (v))

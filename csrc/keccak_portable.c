@@ -12,7 +12,6 @@
 #define V_SET1(u) (u)
 #define V_XOR(a, b) ((a) ^ (b))
 #define V_THETA_BY_SUM
-#define V_THETA(a, l, r) ((a) ^ (l) ^ (r))
 #define V_XOR5(a, b, c, d, e) ((a) ^ (b) ^ (c) ^ (d) ^ (e))
 #define V_ROL(a, n) (((a) << (n)) | ((a) >> (64 - (n))))
 #define V_CHI(a, b, c) ((a) ^ (~(b) & (c)))

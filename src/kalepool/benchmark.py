@@ -1,8 +1,8 @@
 """How fast this machine hashes, how near that is to what its CPU can issue, and whether the hashes are right.
 
 Noise only ever slows: many short windows are timed, of all kernels in turn so that they share whatever else the
-machine does, and the best is what the CPU can do. The clock is measured beside the windows by a chain of dependent
-additions; its best is taken too, so that cycles per hash are never flattered.
+machine does, and the best is what the CPU can do. Clocks change from one millisecond to the next, so each window has
+a chain of dependent additions before and after it. Where both tell the same clock the window gives cycles per hash.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ _WINDOW_S = 0.010
 _WINDOW_THREADED_S = 0.040  # starting and ending threads is part of it, and must not show
 _BLOCK_NONCES = 8192
 _WINDOWS_MIN = 3
+_CLOCK_DRIFT = 0.003
 
 # Arithmetic of one pass over all lanes of a kernel: docs/HASH_ENGINE.md counts it. Loads and stores have ports of
 # their own on all CPUs that have a figure below.
-OPERATIONS: Final = {"portable": 2952, "avx2": 3987, "avx512": 1962, "neon": 3473, "neon-sha3": 1962}
+OPERATIONS: Final = {"portable": 2952, "avx2": 3987, "avx512": 1962, "neon": 3455, "neon-sha3": 1456}
 _ASSUMED_A_CYCLE: Final = {"portable": 4, "avx2": 4, "avx512": 2, "neon": 4, "neon-sha3": 2}
 # Intel: 3 vector ports, of which two fuse for 512 bits. Scalar: 4 ports, since Golden Cove 5. AMD: Zen 5 widened all.
 _INTEL: Final = {"portable": 4, "avx2": 3, "avx512": 2}
@@ -55,7 +56,7 @@ class Rate:
         lanes: hashes it makes side by side.
         threads: that shared each window.
         mhs: million hashes a second in the best window; ``mhs_median`` in the median one.
-        cycles_per_hash: of one core, in the best window.
+        cycles_per_hash: of one core, in the window with the fewest.
         limit_cycles: cycles a hash needs at least, by the operations that the CPU can issue in a cycle.
         limit_share: how much of that limit was reached.
         scaling: rate over the rate of one thread times the number of threads; 1 for one thread.
@@ -117,19 +118,33 @@ class _Series:
     nonces: int = _BLOCK_NONCES
     cursor: int = 0
     rates_hz: list[float] = field(default_factory=list)
+    clocks_hz: list[float] = field(default_factory=list)
+    cycles: list[float] = field(default_factory=list)  # of windows whose clock stayed the same
+    unsteady: list[float] = field(default_factory=list)  # of the others: a last resort
 
     def run_window(self) -> None:
         """Time one window, and size the next by it."""
         job = Job(index=1, entropy=bytes(32), farmer=bytes(32), cursor=self.cursor)
+        before_hz = _clock_now_hz()
         began_ns = time.perf_counter_ns()
         search(job, self.nonces, threads=self.threads, kernel=self.kernel)
         elapsed_s = (time.perf_counter_ns() - began_ns) / 1e9
+        after_hz = _clock_now_hz()
+        clock = max(before_hz, after_hz)
         self.cursor += self.nonces
         self.rates_hz.append(self.nonces / elapsed_s)
+        self.clocks_hz.append(clock)
+        steady = min(before_hz, after_hz) > clock * (1 - _CLOCK_DRIFT)
+        (self.cycles if steady else self.unsteady).append(self.threads * elapsed_s * clock / self.nonces)
         wanted_s = _WINDOW_S if self.threads == 1 else _WINDOW_THREADED_S
         # Whole shares for every thread, so that none idles at a window's end.
         share = 2 * _BLOCK_NONCES * self.threads
         self.nonces = max(1, round(max(self.rates_hz) * wanted_s / share)) * share
+
+
+def _clock_now_hz() -> float:
+    # Some 20 us each: short enough that an interrupt spares one of three.
+    return max(clock_hz(60_000) for _ in range(3))
 
 
 def chain_digest(kernel: str, threads: int = 1) -> str:
@@ -175,7 +190,6 @@ def measure(
         )
     many = usable_cores() if threads is None else threads
     series = list(_checked_series(kernel, many, progress))
-    clocks_hz = [clock_hz()]
     began_s, turns = time.monotonic(), 0
     while (elapsed_s := time.monotonic() - began_s) < seconds or turns < _WINDOWS_MIN:
         turns += 1
@@ -183,8 +197,7 @@ def measure(
             if each.digest == CHAIN_DIGEST:
                 progress(f"{each.kernel}, threads: {each.threads}", min(elapsed_s / seconds, 1.0))
                 each.run_window()
-                clocks_hz.append(clock_hz(200_000))
-    return _report(series, max(clocks_hz))
+    return _report(series)
 
 
 def _checked_series(
@@ -205,23 +218,24 @@ def _checked_series(
                 yield _Series(each.name, each.lanes, count, digest)
 
 
-def _report(series: list[_Series], clock: float) -> Report:
+def _report(series: list[_Series]) -> Report:
     processor = cpu()
+    clock = max((max(each.clocks_hz) for each in series if each.clocks_hz), default=0.0)
     alone = {each.kernel: max(each.rates_hz, default=0.0) for each in series if each.threads == 1}
     digests = {each.digest for each in series}
     return Report(
         cpu=processor.name,
         clock_ghz=clock / 1e9,
         checksum=digests.pop() if len(digests) == 1 else "/".join(sorted(each or "none" for each in digests)),
-        rates=tuple(_rate(each, clock, alone[each.kernel], processor) for each in series),
+        rates=tuple(_rate(each, alone[each.kernel], processor) for each in series),
     )
 
 
-def _rate(series: _Series, clock: float, alone_hz: float, processor: Cpu) -> Rate:
+def _rate(series: _Series, alone_hz: float, processor: Cpu) -> Rate:
     # The first windows are small and size the others.
     timed = series.rates_hz[1:]
     best = max(timed, default=0.0)
-    cycles = series.threads * clock / best if best else 0.0
+    cycles = min(series.cycles or series.unsteady, default=0.0)
     limit = issue_limit(series.kernel, series.lanes, processor)
     return Rate(
         name=series.kernel,

@@ -70,7 +70,8 @@ def test_every_kernel_is_timed_with_one_thread_and_with_many() -> None:
     for rate in report.rates:
         assert rate.right
         assert 0 < rate.mhs_median <= rate.mhs
-        assert rate.cycles_per_hash == pytest.approx(rate.threads * report.clock_ghz * 1e3 / rate.mhs)
+        assert rate.cycles_per_hash > 0
+        assert rate.limit_share == pytest.approx(rate.limit_cycles / rate.cycles_per_hash)
     assert report.checksum == CHAIN_DIGEST
     assert told[0].startswith("checking")
     zeros = report.zeros_expected()
