@@ -38,7 +38,7 @@ lint: $(READY)
 
 # The C tests, each under the sanitizer that finds its kind of mistake. Recipes: tests/native/Makefile.
 native-test:
-	@$(MAKE) --no-print-directory -C tests/native
+	@$(MAKE) --no-print-directory -j2 --output-sync=target -C tests/native
 
 pytest: $(READY)
 	$(BIN)/pytest
