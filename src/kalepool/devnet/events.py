@@ -120,8 +120,13 @@ def _worded(value: xdr.SCVal) -> str:
         return value.sym.sc_symbol.decode("latin-1")
     if value.str is not None:
         return '"' + value.str.sc_string.decode("latin-1") + '"'
-    if value.vec is not None:
-        return "[" + ", ".join(_worded(item) for item in value.vec.sc_vec) + "]"
+    # A vector or map may be absent in XDR; no contract takes such a value, but a log must word it.
+    if value.type == xdr.SCValType.SCV_VEC:
+        items = value.vec.sc_vec if value.vec is not None else []
+        return "[" + ", ".join(_worded(item) for item in items) + "]"
+    if value.type == xdr.SCValType.SCV_MAP:
+        entries = value.map.sc_map if value.map is not None else []
+        return "{" + ", ".join(f"{_worded(entry.key)}: {_worded(entry.val)}" for entry in entries) + "}"
     native = scval.to_native(value)
     if isinstance(native, bytes):
         return f"Bytes({native.hex()})"

@@ -209,11 +209,14 @@ def _run_soroban(
         EnforcingAuthorizer(operation.authorizations, source),
         close_time=applied.close_time,
         temporary_ttl=rules.temporary_ttl,
+        max_instructions=data.instructions,
     )
     applied.diagnostics = host.diagnostics
     try:
         value = host.call(operation.contract, operation.function, operation.arguments)
     except HostError:
+        if host.instructions > data.instructions:
+            return OperationResult(operation, _Invoke.INVOKE_HOST_FUNCTION_RESOURCE_LIMIT_EXCEEDED)
         return OperationResult(operation, _Invoke.INVOKE_HOST_FUNCTION_TRAPPED)
     changes = top.difference()
     if host.instructions > data.instructions or written_bytes(changes) > data.write_bytes:

@@ -26,6 +26,7 @@ ErrorCode = xdr.SCErrorCode
 
 MAX_TTL = 3_110_400
 MIN_PERSISTENT_TTL = 2_073_600
+MAX_INSTRUCTIONS = 400_000_000
 
 # The model of what running a call costs, beside what the contract does in it.
 _START_INSTRUCTIONS = 400_000
@@ -149,6 +150,7 @@ class Host:
         authorizer: who has agreed to what.
         close_time: contract time, Unix seconds.
         temporary_ttl: ledgers that a new temporary entry lives.
+        max_instructions: the budget; no further call starts once it is used up.
     """
 
     def __init__(
@@ -161,6 +163,7 @@ class Host:
         *,
         close_time: int,
         temporary_ttl: int,
+        max_instructions: int = MAX_INSTRUCTIONS,
     ) -> None:
         self.layer = layer
         self.identity = identity
@@ -173,6 +176,7 @@ class Host:
         self._footprint = footprint
         self._authorizer = authorizer
         self._temporary_ttl = temporary_ttl
+        self._max_instructions = max_instructions
 
     @property
     def sequence(self) -> int:
@@ -236,7 +240,7 @@ class Host:
                     ErrorCode.SCEC_MISSING_VALUE,
                     f"trying to invoke non-existent contract function {function}",
                 )
-            self.instructions += _CALL_INSTRUCTIONS
+            self._spend(_CALL_INSTRUCTIONS)
             result = implementation(self, contract, arguments)
         except HostError as error:
             self._log_error(contract, error)
@@ -279,6 +283,16 @@ class Host:
         """Tell the world what the running asset contract did."""
         contract = self.frames[-1].contract
         self.events.append(AssetEvent(contract, kind, tuple(parties), self.identity.kale_name, amount))
+
+    def _spend(self, instructions: int) -> None:
+        self.instructions += instructions
+        if self.instructions > self._max_instructions:
+            raise HostError(
+                ErrorType.SCE_BUDGET,
+                ErrorCode.SCEC_EXCEEDED_LIMIT,
+                "operation instructions exceeds amount specified",
+                recoverable=False,
+            )
 
     def _load(self, contract: str) -> None:
         entry = self.get(instance_key(contract))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ MAX_BATCH: Final = 10
 MAX_BODY_BYTES: Final = 512 * 1024
 
 MAX_U32: Final = 2**32 - 1
+
+_FIELDS: Final = frozenset({"jsonrpc", "id", "method", "params"})
 
 Json: TypeAlias = Any
 Params: TypeAlias = "dict[str, Json]"
@@ -82,7 +85,8 @@ def _parse(body: bytes) -> Json:
     if len(body) > MAX_BODY_BYTES:
         raise RpcError(INVALID_REQUEST, f"request body of {len(body)} bytes exceeds {MAX_BODY_BYTES}")
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        # Decoded here, because json.loads takes UTF-16 and UTF-32 as well.
+        return json.loads(body.decode(), parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError):
         raise RpcError(PARSE_ERROR, "invalid request value") from None
 
@@ -91,36 +95,55 @@ def _no_constant(name: str) -> Json:
     raise ValueError(name)
 
 
+def _finite(digits: str) -> float:
+    # 1e400 is JSON, but the infinity that it becomes could not be sent back.
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(digits)
+    return number
+
+
 def _answer_one(call: Json, methods: Mapping[str, Callable[[Params], Json]]) -> Json | None:
     identity = call.get("id") if isinstance(call, dict) else None
     if not isinstance(identity, str | int | float | None) or isinstance(identity, bool):
         return _failure(None, RpcError(INVALID_REQUEST, "invalid request ID"))
     try:
-        result = _call(call, methods)
+        name, params = _checked(call)
     except RpcError as error:
         return _failure(identity, error)
-    if "id" not in call:
-        return None
-    return {"jsonrpc": "2.0", "id": identity, "result": result}
+    response: Json
+    try:
+        response = {"jsonrpc": "2.0", "id": identity, "result": _call(name, params, methods)}
+    except RpcError as error:
+        response = _failure(identity, error)
+    # A valid request without an id is a notification: it is carried out and never answered, not even
+    # with an error. Nodes take an id of null for none.
+    return None if identity is None else response
 
 
-def _call(call: Json, methods: Mapping[str, Callable[[Params], Json]]) -> Json:
+def _checked(call: Json) -> tuple[str, Json]:
+    """Give method and parameters of a valid request."""
     if not isinstance(call, dict):
         raise RpcError(INVALID_REQUEST, "request is not a JSON object")
     if call.get("jsonrpc") != "2.0":
         raise RpcError(INVALID_REQUEST, "invalid version marker")
-    name = call.get("method")
+    name, params = call.get("method"), call.get("params")
     if not isinstance(name, str):
         raise RpcError(INVALID_REQUEST, "invalid method name")
+    if not isinstance(params, dict | list | None):
+        raise RpcError(INVALID_REQUEST, "parameters must be array or object")
+    if not call.keys() <= _FIELDS:
+        raise RpcError(INVALID_REQUEST, "extra fields in request")
+    return name, params
+
+
+def _call(name: str, params: Json, methods: Mapping[str, Callable[[Params], Json]]) -> Json:
     method = methods.get(name)
     if method is None:
         raise RpcError(METHOD_NOT_FOUND, "method not found")
-    params = call.get("params")
-    if params is None:
-        params = {}
-    if not isinstance(params, dict):
+    if isinstance(params, list):
         raise RpcError(INVALID_PARAMS, "invalid parameters: expected an object")
-    return method(params)
+    return method(params or {})
 
 
 def _failure(identity: Json, error: RpcError) -> Json:
@@ -139,8 +162,10 @@ def _encode(value: Json) -> bytes:
 
 
 def text(params: Params, name: str, default: str | None = None) -> str:
-    """Take a string."""
-    value = params.get(name, default)
+    """Take a string; null is the same as nothing where there is a default."""
+    value = params.get(name)
+    if value is None:
+        value = default
     if not isinstance(value, str):
         raise _wrong(name, "a string")
     return value

@@ -127,6 +127,8 @@ class Queue:
         """
         if tx.outer_hash in self._banned:
             return Answer("TRY_AGAIN_LATER")
+        if not tx.has_possible_fee:
+            return Answer("ERROR", _refusal(tx, TxCode.txMALFORMED))
         current = self._waiting.get(tx.source)
         if current is not None:
             answer = self._against(tx, current.transaction)

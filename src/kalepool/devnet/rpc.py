@@ -7,6 +7,7 @@ they are strings here.
 from __future__ import annotations
 
 import base64
+import binascii
 from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
@@ -52,6 +53,7 @@ _DEFAULT_PAGE = 50
 _FEE_WINDOW = (50, 10)
 _PERCENTILES = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)
 _HASH_HEX = 64
+_REMEMBERED_CHARS = 512
 _AUTH_MODES = ("", "enforce", "record", "record_allow_nonroot")
 
 
@@ -233,7 +235,8 @@ class Rpc:
         if len(wanted) != _HASH_HEX:
             raise RpcError(INVALID_PARAMS, f"unexpected hash length ({len(wanted)})")
         try:
-            raw = bytes.fromhex(wanted)
+            # Not bytes.fromhex, which passes over spaces.
+            raw = binascii.unhexlify(wanted)
         except ValueError as error:
             raise RpcError(INVALID_PARAMS, f"incorrect hash: {error}") from None
         answer: Answered = {
@@ -262,7 +265,7 @@ class Rpc:
         limit = _limit(page, _MAX_PAGE, _DEFAULT_PAGE)
         cursor = page.get("cursor")
         start = jsonrpc.u32(params, "startLedger", 0)
-        if cursor is not None:
+        if cursor not in (None, ""):
             if start:
                 raise RpcError(INVALID_REQUEST, "startLedger and cursor cannot both be set")
             start, after = _toid_parts(cursor)
@@ -354,7 +357,9 @@ def _ledger_key(key64: object, position: int) -> bytes:
     if not isinstance(key64, str):
         raise RpcError(INVALID_PARAMS, "invalid parameters: keys must be strings")
     try:
-        raw, kind = _decoded_key(key64)
+        # Only keys of a real entry's length are worth remembering: what a hostile client sends is not.
+        decoded = _remembered_key if len(key64) <= _REMEMBERED_CHARS else _decoded_key
+        raw, kind = decoded(key64)
     except ValueError:
         raise RpcError(
             INVALID_PARAMS, f"cannot unmarshal key value {key64[:200]} at index {position}"
@@ -364,13 +369,15 @@ def _ledger_key(key64: object, position: int) -> bytes:
     return raw
 
 
-@lru_cache(maxsize=65_536)
 def _decoded_key(key64: str) -> tuple[bytes, xdr.LedgerEntryType]:
     raw = from_base64(key64)
     key = decode(xdr.LedgerKey, raw)
     if key.to_xdr_bytes() != raw:
         raise ValueError("not canonical")
     return raw, key.type
+
+
+_remembered_key = lru_cache(maxsize=65_536)(_decoded_key)
 
 
 def _entry_result(key64: str, entry: Entry) -> Answered:

@@ -11,6 +11,7 @@ from kalepool.devnet.auth import EnforcingAuthorizer, RecordingAuthorizer
 from kalepool.devnet.execution import extend_entries, output_bytes, written_bytes
 from kalepool.devnet.fees import disk_read_bytes, events_fee, non_refundable_fee, rent_fee
 from kalepool.devnet.host import Host, HostError, RecordedFootprint
+from kalepool.devnet.jsonrpc import MAX_U32
 from kalepool.devnet.state import Layer
 from kalepool.devnet.transactions import ExtendTtl, InvokeContract, SorobanData
 
@@ -95,6 +96,7 @@ def simulate_call(
         enforcing if request.mode == "enforce" else recording,
         close_time=close_time,
         temporary_ttl=rules.temporary_ttl,
+        max_instructions=rules.limits.tx_instructions,
     )
     try:
         value = host.call(operation.contract, operation.function, operation.arguments)
@@ -108,7 +110,7 @@ def simulate_call(
     resources = SorobanData(
         read_only=footprint.read_only,
         read_write=footprint.read_write,
-        instructions=instructions + request.instruction_leeway,
+        instructions=min(instructions + request.instruction_leeway, MAX_U32),
         disk_read_bytes=_read_from_disk(view, footprint, sequence),
         write_bytes=written_bytes(changes),
         resource_fee=0,

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MAX_OPERATIONS = 100
 """Operations a transaction; XDR itself holds to that, and to 20 signatures."""
 
+MAX_RESOURCE_FEE = 2**50
+"""Stroops; more than anybody can have."""
+
 
 @dataclass(frozen=True, slots=True)
 class CreateAccount:
@@ -259,6 +262,12 @@ class Transaction:
     def fee_operations(self) -> int:
         """Operations as fees count them: a fee bump is one more."""
         return max(len(self.operations), 1) + self.is_fee_bump
+
+    @property
+    def has_possible_fee(self) -> bool:
+        """Whether the fees are in the range that XDR's types are wider than (core: XDRProvidesValidFee)."""
+        resource_fee = self.soroban.resource_fee if self.soroban else 0
+        return self.fee >= 0 and 0 <= resource_fee <= MAX_RESOURCE_FEE
 
     @property
     def inclusion_bid(self) -> int:
