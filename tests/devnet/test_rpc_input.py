@@ -9,14 +9,14 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from stellar_sdk import ExtendFootprintTTL, SorobanDataBuilder, TransactionEnvelope, scval, xdr
+from stellar_sdk import Address, ExtendFootprintTTL, SorobanDataBuilder, TransactionEnvelope, scval, xdr
 from stellar_sdk.fee_bump_transaction import FeeBumpTransaction
 from stellar_sdk.fee_bump_transaction_envelope import FeeBumpTransactionEnvelope
 
 from kalepool.devnet.jsonrpc import MAX_BODY_BYTES
 from kalepool.devnet.rpc import _remembered_key
 from kalepool.xdr.keys import account_key, instance_key
-from support.devnet import Bench, plant_arguments, refusal
+from support.devnet import Bench, plant_arguments, refusal, signed_envelope
 from support.web import Web, call
 
 PARSE, REQUEST, METHOD, PARAMS = -32700, -32600, -32601, -32602
@@ -435,6 +435,53 @@ def test_a_negative_fee_of_a_fee_bump_is_malformed(bench: Bench) -> None:
     assert "txMALFORMED" in refusal(bench.send(envelope))
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        b"\xff\xff\xff\xff",
+        bytes(4),
+        b"A\0B\0",
+        b"A B\0",
+        b"\xff" * 12,
+        b"KALE" + bytes(8),
+        b"KALE,KALE" + bytes(3),
+    ],
+)
+@pytest.mark.parametrize("operation", ["PAYMENT", "CHANGE_TRUST"])
+def test_an_asset_code_that_cannot_be_is_malformed(bench: Bench, code: bytes, operation: str) -> None:
+    farmer = bench.account("farmer")
+    issuer = bench.identity.issuer.xdr_account_id()
+    asset: dict[str, Any] = (
+        {"alpha_num4": xdr.AlphaNum4(xdr.AssetCode4(code), issuer)}
+        if len(code) == 4
+        else {"alpha_num12": xdr.AlphaNum12(xdr.AssetCode12(code), issuer)}
+    )
+    kind = (
+        xdr.AssetType.ASSET_TYPE_CREDIT_ALPHANUM4
+        if len(code) == 4
+        else xdr.AssetType.ASSET_TYPE_CREDIT_ALPHANUM12
+    )
+    receiver, amount = bench.identity.issuer.xdr_muxed_account(), xdr.Int64(1)
+    if operation == "PAYMENT":
+        body = xdr.OperationBody(
+            xdr.OperationType.PAYMENT, payment_op=xdr.PaymentOp(receiver, xdr.Asset(kind, **asset), amount)
+        )
+    else:
+        line = xdr.ChangeTrustAsset(kind, **asset)
+        body = xdr.OperationBody(
+            xdr.OperationType.CHANGE_TRUST, change_trust_op=xdr.ChangeTrustOp(line, amount)
+        )
+    tx = bench.builder(farmer).append_bump_sequence_op(0).build().transaction.to_xdr_object()
+    tx.operations = [xdr.Operation(None, body)]
+    answer = bench.rpc("sendTransaction", transaction=signed_envelope(bench, tx.to_xdr_bytes(), farmer))
+    assert refusal(answer) == "txFAILED"
+    (result,) = xdr.TransactionResult.from_xdr(answer["errorResultXdr"]).result.results or []
+    assert result.tr is not None
+    code_of_it = result.tr.payment_result or result.tr.change_trust_result
+    assert code_of_it is not None
+    assert code_of_it.code.name == f"{operation}_MALFORMED"
+
+
 # What may cost a lot
 
 
@@ -499,3 +546,31 @@ def test_long_keys_are_not_remembered(bench: Bench) -> None:
     before = _remembered_key.cache_info().currsize
     assert bench.rpc("getLedgerEntries", keys=[key64])["entries"] == []
     assert _remembered_key.cache_info().currsize == before
+
+
+# Entries
+
+
+def test_every_entry_of_a_new_network_can_be_read(bench: Bench) -> None:
+    """Instances of all contracts, their code and the network's own accounts."""
+    keys = [base64.b64encode(entry.key).decode() for entry in bench.ledger.state]
+    found = bench.rpc("getLedgerEntries", keys=keys)["entries"]
+    assert [entry["key"] for entry in found] == keys
+    for entry in found:
+        assert xdr.LedgerEntryData.from_xdr(entry["xdr"]).to_xdr() == entry["xdr"]
+
+
+def test_the_asset_contract_says_what_it_stands_for(bench: Bench) -> None:
+    key64 = base64.b64encode(instance_key(bench.sac)).decode()
+    (entry,) = bench.rpc("getLedgerEntries", keys=[key64])["entries"]
+    data = xdr.LedgerEntryData.from_xdr(entry["xdr"]).contract_data
+    assert data is not None
+    assert data.val.instance is not None
+    assert data.val.instance.storage is not None
+    storage = data.val.instance.storage.sc_map
+    assert [scval.to_native(item.key) for item in storage] == ["METADATA", ["Admin"], ["AssetInfo"]]
+    metadata, admin, info = (scval.to_native(item.val) for item in storage)
+    assert metadata == {"decimal": 7, "name": bench.identity.kale_name, "symbol": "KALE"}
+    assert admin == Address(bench.kale)
+    issuer = bench.identity.issuer.raw_public_key()
+    assert info == ["AlphaNum4", {"asset_code": "KALE", "issuer": issuer}]

@@ -123,10 +123,10 @@ def malformed(  # noqa: C901, PLR0912 - one arm a kind
         if operation.balance < 0 or operation.destination == source:
             code = _Create.CREATE_ACCOUNT_MALFORMED
     elif isinstance(operation, tx.Payment):
-        if operation.amount <= 0:
+        if operation.amount <= 0 or not (operation.asset is None or _is_valid(operation.asset)):
             code = _Pay.PAYMENT_MALFORMED
     elif isinstance(operation, tx.ChangeTrust):
-        if operation.limit < 0 or operation.asset is None or not operation.asset[0].isalnum():
+        if operation.limit < 0 or operation.asset is None or not _is_valid(operation.asset):
             code = _Trust.CHANGE_TRUST_MALFORMED
     elif isinstance(operation, tx.BeginSponsoring):
         if operation.sponsored == source:
@@ -140,6 +140,11 @@ def malformed(  # noqa: C901, PLR0912 - one arm a kind
     elif isinstance(operation, tx.Unsupported):
         code = OpCode.opNOT_SUPPORTED
     return None if code is None else OperationResult(operation, code)
+
+
+def _is_valid(asset: Asset) -> bool:
+    code, _ = asset
+    return code.isascii() and code.isalnum()
 
 
 def _create_account(context: ClassicContext, operation: tx.CreateAccount, payer: Account) -> _Create:

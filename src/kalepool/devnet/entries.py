@@ -289,22 +289,20 @@ def _encode_asset_instance(value: AssetInstance) -> xdr.SCVal:
             scval.to_symbol("asset_code"): scval.to_string(code),
             scval.to_symbol("issuer"): scval.to_bytes(_raw(issuer)),
         }
-    storage = {
-        scval.to_symbol("METADATA"): scval.to_map(
-            {
-                scval.to_symbol("decimal"): scval.to_uint32(7),
-                scval.to_symbol("name"): scval.to_string(name),
-                scval.to_symbol("symbol"): scval.to_string(name.partition(":")[0]),
-            }
-        ),
-        scval.to_vec([scval.to_symbol("AssetInfo")]): scval.to_vec(
-            [scval.to_symbol(kind)] + ([scval.to_map(info)] if info else [])
-        ),
-    }
-    entries = [xdr.SCMapEntry(key, item) for key, item in storage.items()]
+    metadata = scval.to_map(
+        {
+            scval.to_symbol("decimal"): scval.to_uint32(7),
+            scval.to_symbol("name"): scval.to_string(name),
+            scval.to_symbol("symbol"): scval.to_string(name.partition(":")[0]),
+        }
+    )
+    asset_info = scval.to_vec([scval.to_symbol(kind)] + ([scval.to_map(info)] if info else []))
+    # In the order of the keys, as the host keeps a map: symbols before vectors.
+    entries = [xdr.SCMapEntry(scval.to_symbol("METADATA"), metadata)]
     if value.admin is not None:
-        admin = xdr.SCMapEntry(scval.to_vec([scval.to_symbol("Admin")]), scval.to_address(value.admin))
-        entries.insert(1, admin)
+        admin = scval.to_address(value.admin)
+        entries.append(xdr.SCMapEntry(scval.to_vec([scval.to_symbol("Admin")]), admin))
+    entries.append(xdr.SCMapEntry(scval.to_vec([scval.to_symbol("AssetInfo")]), asset_info))
     executable = xdr.ContractExecutable(xdr.ContractExecutableType.CONTRACT_EXECUTABLE_STELLAR_ASSET)
     return xdr.SCVal(
         xdr.SCValType.SCV_CONTRACT_INSTANCE,

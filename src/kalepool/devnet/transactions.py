@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_OPERATIONS = 100
 """Operations a transaction; XDR itself holds to that, and to 20 signatures."""
 
+_SHORT_CODE, _LONG_CODE = 4, 12
 MAX_RESOURCE_FEE = 2**50
 """Stroops; more than anybody can have."""
 
@@ -410,7 +411,10 @@ def _asset(asset: xdr.Asset | xdr.ChangeTrustAsset) -> Asset | None:
         code, issuer = asset.alpha_num12.asset_code.asset_code12, asset.alpha_num12.issuer
     else:
         return None
-    return code.rstrip(b"\0").decode("latin-1"), address_of_account_id(issuer)
+    short = code.rstrip(b"\0")
+    if len(code) == _LONG_CODE and len(short) <= _SHORT_CODE:
+        short = code  # not a code of the short kind in another dress: its zeros make it invalid
+    return short.decode("latin-1"), address_of_account_id(issuer)
 
 
 def _operation(op: xdr.Operation, network: bytes) -> Operation:  # noqa: C901 - one arm a kind
