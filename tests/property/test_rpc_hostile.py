@@ -35,7 +35,6 @@ FARMER = keypair("farmer")
 
 hostile = settings(
     max_examples=120,
-    deadline=10_000,  # milliseconds for one example: a hang is a failure
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
