@@ -10,7 +10,6 @@ import asyncio
 import json
 import secrets
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kalepool.devnet import jsonrpc
-from kalepool.devnet.faults import MAIN_NODE
+from kalepool.devnet.faults import MAIN_NODE, is_block_index
 from kalepool.errors import KalepoolError, RejectedError
 from kalepool.xdr.keys import account_key
 
@@ -58,6 +57,7 @@ class Application:
         self.admin_token = admin_token or secrets.token_urlsafe(16)
         self._describe_more = describe_more
         self._drop = drop
+        self._funded: tuple[int, dict[str, Any]] = (0, {})
         self._routes: ASGIApp = Starlette(
             routes=[
                 Route("/", self._describe, methods=["GET"]),
@@ -66,7 +66,11 @@ class Application:
                 Route("/friendbot", self._friendbot, methods=["GET", "POST"]),
                 Route("/admin", self._admin, methods=["POST"]),
             ],
-            exception_handlers={HTTPException: _http_error, KalepoolError: _refused},
+            exception_handlers={
+                HTTPException: _http_error,
+                KalepoolError: _refused,
+                ConnectionResetError: self._break,
+            },
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,13 +81,11 @@ class Application:
         if refusal:
             await JSONResponse({"error": refusal}, status_code=403)(scope, receive, send)
             return
-        try:
-            await self._routes(scope, receive, send)
-        except ConnectionResetError:
-            if self._drop is None:
-                raise
-            self._drop(receive)
-            await _until_gone(receive)
+        await self._routes(scope, receive, send)
+
+    async def _break(self, _request: Request, error: Exception) -> Response:
+        # Handled as a response, since an error that leaves the routes is answered with a 500 first.
+        return _Break(self._drop, str(error))
 
     # Routes
 
@@ -125,22 +127,25 @@ class Application:
             await self.devnet.wait_for_ledger()
         entry = ledger.state.get(account_key(address))
         assert entry is not None
-        answer: dict[str, Any] = {"successful": True, "ledger": entry.modified}
-        # The creation is the last of friendbot's transactions in that ledger.
-        closed = ledger.closed(entry.modified)
-        friendbot = ledger.identity.friendbot.public_key
-        for applied in closed.transactions if closed is not None else []:
-            if applied.transaction.source == friendbot:
-                details = self.devnet.rpcs[MAIN_NODE].get_transaction(
-                    {"hash": applied.transaction.outer_hash.hex()}
-                )
-                answer |= {
-                    "hash": details["txHash"],
-                    "envelope_xdr": details["envelopeXdr"],
-                    "result_xdr": details["resultXdr"],
-                    "result_meta_xdr": details["resultMetaXdr"],
-                }
-        return JSONResponse(answer)
+        return JSONResponse({"successful": True, "ledger": entry.modified} | self._funding_of(entry.modified))
+
+    def _funding_of(self, sequence: int) -> dict[str, Any]:
+        """Give friendbot's transaction in a ledger; encoded once for all whom it funded."""
+        if self._funded[0] != sequence:
+            ledger, found = self.devnet.ledger, {}
+            closed = ledger.closed(sequence)
+            friendbot = ledger.identity.friendbot.public_key
+            for applied in closed.transactions if closed is not None else []:
+                if applied.transaction.source == friendbot:
+                    details = self.devnet.rpcs[MAIN_NODE].details(applied)
+                    found = {
+                        "hash": details["txHash"],
+                        "envelope_xdr": details["envelopeXdr"],
+                        "result_xdr": details["resultXdr"],
+                        "result_meta_xdr": details["resultMetaXdr"],
+                    }
+            self._funded = (sequence, found)
+        return self._funded[1]
 
     async def _admin(self, request: Request) -> Response:
         given = request.headers.get("authorization", "")
@@ -177,6 +182,27 @@ class Application:
         return True
 
 
+class _Break(Response):
+    """No answer: the connection breaks.
+
+    Args:
+        drop: breaks it; None where there is no connection.
+        reason: what the client is told in its place.
+    """
+
+    def __init__(self, drop: Callable[[Receive], None] | None, reason: str) -> None:
+        super().__init__()
+        self._drop = drop
+        self._reason = reason
+
+    async def __call__(self, _scope: Scope, receive: Receive, _send: Send) -> None:
+        """Break it."""
+        if self._drop is None:
+            raise ConnectionResetError(self._reason)
+        self._drop(receive)
+        await _until_gone(receive)
+
+
 def _object(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise HTTPException(400, "faults must be an object")
@@ -184,9 +210,9 @@ def _object(value: object) -> dict[str, Any]:
 
 
 def _optional_index(value: object) -> int | None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-        raise HTTPException(400, "index must be a block's number")
-    return value
+    if value is None or is_block_index(value):
+        return value
+    raise HTTPException(400, "index must be a block's number")
 
 
 def _foreign(scope: Scope) -> str:
@@ -198,10 +224,10 @@ def _foreign(scope: Scope) -> str:
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     host = headers.get(b"host", "")
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    if name not in _LOOPBACK:
+    if name.lower() not in _LOOPBACK:
         return "the Host header must name this machine: 127.0.0.1, localhost or [::1]"
     origin = headers.get(b"origin")
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and origin.partition("://")[2] != host:
         return "requests from web pages are not served"
     if headers.get(b"sec-fetch-site", "none") not in ("none", "same-origin"):
         return "requests from web pages are not served"
@@ -245,7 +271,7 @@ def _json(content: bytes, status: int = 200) -> Response:
 
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, status_code=error.status_code)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
 async def _refused(_request: Request, error: Exception) -> Response:

@@ -177,10 +177,12 @@ class Devnet:
             self._wanted.append(address)
 
     def _fund_wanted(self) -> None:
-        wanted, self._wanted = self._wanted[:MAX_OPERATIONS], self._wanted[MAX_OPERATIONS:]
-        missing = [one for one in wanted if self.ledger.state.get(account_key(one)) is None]
-        if missing:
-            self.ledger.submit(parse_envelope(self._funding(missing), self.ledger.identity.network_id))
+        # Whoever is still missing is asked for again: one address that somebody else has created in
+        # the same ledger fails the whole transaction, and a full queue may put it off.
+        self._wanted = [one for one in self._wanted if self.ledger.state.get(account_key(one)) is None]
+        if self._wanted:
+            envelope = self._funding(self._wanted[:MAX_OPERATIONS])
+            self.ledger.submit(parse_envelope(envelope, self.ledger.identity.network_id))
 
     def _funding(self, addresses: list[str]) -> bytes:
         friendbot = self.ledger.identity.friendbot

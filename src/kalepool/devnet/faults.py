@@ -31,7 +31,7 @@ from __future__ import annotations
 import random
 import tomllib
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from kalepool.errors import ConfigError
 
@@ -168,7 +168,7 @@ def load_plan(path: Path) -> FaultPlan:
         raise ConfigError(
             f"the fault file {path} cannot be read: {error.strerror}", hint="check the path"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"the fault file {path} is not TOML: {error}", hint="see docs/DEVNET.md") from None
 
 
@@ -217,6 +217,11 @@ def changed_network(faults: NetworkFaults, given: dict[str, Any]) -> NetworkFaul
     return replace(faults, **given)
 
 
+def is_block_index(value: object) -> TypeGuard[int]:
+    """Tell whether a value from outside can be a block's number, a u32."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
+
+
 def _event(given: dict[str, Any], nodes: dict[str, NodeFaults]) -> Event:
     ledger, action = given.get("ledger"), given.get("action")
     if not isinstance(ledger, int) or isinstance(ledger, bool) or ledger < 1:
@@ -224,9 +229,9 @@ def _event(given: dict[str, Any], nodes: dict[str, NodeFaults]) -> Event:
     if action not in ACTIONS:
         raise _bad(f"an [[at]] needs an action, one of {', '.join(ACTIONS)}")
     index, node = given.get("index"), given.get("node", MAIN_NODE)
-    if index is not None and (not isinstance(index, int) or isinstance(index, bool) or index < 0):
+    if index is not None and not is_block_index(index):
         raise _bad("index must be a block's number")
-    if node not in nodes:
+    if not isinstance(node, str) or node not in nodes:
         raise _bad(f"there is no node {node!r}")
     faults = {
         name: value for name, value in given.items() if name not in ("ledger", "action", "index", "node")

@@ -256,7 +256,7 @@ class Rpc:
                 "createdAt": "0",
                 "events": {},
             }
-        return answer | self._details(applied) | {"createdAt": str(applied.close_time)}
+        return answer | self.details(applied) | {"createdAt": str(applied.close_time)}
 
     def get_transactions(self, params: Params) -> Answered:
         """List transactions from a ledger on, page by page."""
@@ -280,7 +280,7 @@ class Rpc:
         found: list[Answered] = []
         last = _toid(self._latest.sequence, 0, 1)
         for applied in self._applied_from(start, after):
-            found.append(self._details(applied) | {"createdAt": applied.close_time})
+            found.append(self.details(applied) | {"createdAt": applied.close_time})
             last = _toid(applied.ledger, applied.order, 1)
             if len(found) == limit:
                 break
@@ -299,7 +299,8 @@ class Rpc:
                 if closed.sequence > start or applied.order > after:
                     yield applied
 
-    def _details(self, applied: Applied) -> Answered:
+    def details(self, applied: Applied) -> Answered:
+        """Tell all about a transaction, but when it was applied."""
         tx, identity = applied.transaction, self._ledger.identity
         log = [event.to_xdr() for event in diagnostic_events(applied)]
         details: Answered = {

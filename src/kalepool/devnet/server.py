@@ -30,6 +30,7 @@ def listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        listener.listen()  # whoever connects before the server runs waits instead of being refused
     except OSError as error:
         listener.close()
         raise ConfigError(
