@@ -161,7 +161,7 @@ class Neighbours:
         """Do what is due in the ledger that is closing; give the events."""
         self._told = []
         self._look(ledger, layer)
-        if close_time >= self._opens_at:
+        if self.members and close_time >= self._opens_at:
             opener = self._random.choice(self.members)
             self._plan_for(opener, self._farm(ledger, layer).index + 1, close_time)
             self._plant(opener, ledger, layer, close_time)

@@ -46,7 +46,10 @@ class State:
             if entry is None:
                 self._entries.pop(key, None)
                 continue
+            before = self._entries.get(key)
             self._entries[key] = entry
+            if before is not None and before.live_until == entry.live_until:
+                continue  # its end is known; an entry that changes often must not pile up there
             if entry.temporary and entry.live_until is not None:
                 heapq.heappush(self._ends, (entry.live_until, key))
 
