@@ -411,7 +411,7 @@ def plant_with_resource_fee(bench: Bench, fee: int) -> TransactionEnvelope:
 
 
 @pytest.mark.parametrize("fee", [-(2**63), -1, 2**50 + 1, 2**63 - 1])
-def test_a_resource_fee_that_nobody_can_have_is_malformed(bench: Bench, fee: int) -> None:
+def test_a_resource_fee_out_of_range_is_malformed(bench: Bench, fee: int) -> None:
     assert refusal(bench.send(plant_with_resource_fee(bench, fee))) == "txMALFORMED"
 
 

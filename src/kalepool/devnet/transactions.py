@@ -27,7 +27,7 @@ MAX_OPERATIONS = 100
 
 _SHORT_CODE, _LONG_CODE = 4, 12
 MAX_RESOURCE_FEE = 2**50
-"""Stroops; more than anybody can have."""
+"""Stroops; core's bound, some 112 million XLM."""
 
 
 @dataclass(frozen=True, slots=True)
