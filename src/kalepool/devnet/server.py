@@ -21,7 +21,7 @@ HOST = "127.0.0.1"
 
 
 def listen(port: int) -> socket.socket:
-    """Take a port on loopback; 0 takes any that is free.
+    """Listen on a port of loopback; 0 takes any that is free.
 
     Raises:
         ConfigError: when it cannot be had.
@@ -30,7 +30,8 @@ def listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
-        listener.listen()  # whoever connects before the server runs waits instead of being refused
+        # Whoever reads the printed address and connects at once waits in the backlog until it is served.
+        listener.listen()
     except OSError as error:
         listener.close()
         raise ConfigError(
@@ -45,7 +46,7 @@ class Server:
 
     Args:
         devnet: the network.
-        listener: a bound socket.
+        listener: a listening socket.
         speed: how many network seconds pass in a second.
         admin_token: what the admin endpoint asks for; drawn where it is not given.
     """
