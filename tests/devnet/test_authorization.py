@@ -146,7 +146,7 @@ def test_a_signed_entry_is_good_for_one_use(bench: Bench) -> None:
     assert planting.land(entry).result.is_success
     bench.open_block(bench.account("opener", kale=0))
     again = bench.unsigned_call(planting.sender, bench.kale, "plant", plant_arguments(planting.farmer, 0))
-    simulated = bench.simulate(again)
+    simulated = bench.simulate(again, useUpgradedAuth=True)
     fresh = [xdr.SorobanAuthorizationEntry.from_xdr(one) for one in simulated["results"][0]["auth"]]
     data = xdr.SorobanTransactionData.from_xdr(simulated["transactionData"])
     # The footprint names the new nonce; put the used one's key in its place.

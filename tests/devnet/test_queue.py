@@ -201,8 +201,10 @@ def test_a_fee_bump_is_found_by_either_hash(bench: Bench) -> None:
     bench.close()
     by_inner = bench.rpc("getTransaction", hash=inner.hash_hex())
     by_outer = bench.rpc("getTransaction", hash=outer.hex())
+    # The answer repeats the hash that was asked for, whichever of the two it is.
+    assert (by_inner.pop("txHash"), by_outer.pop("txHash")) == (inner.hash_hex(), outer.hex())
     assert by_inner == by_outer
-    assert (by_inner["status"], by_inner["feeBump"], by_inner["txHash"]) == ("SUCCESS", True, outer.hex())
+    assert (by_inner["status"], by_inner["feeBump"]) == ("SUCCESS", True)
 
 
 def test_what_is_wrong_inside_a_fee_bump_is_told_as_the_inners(bench: Bench) -> None:

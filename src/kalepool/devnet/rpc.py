@@ -178,7 +178,8 @@ class Rpc:
         _check_format(params)
         given64 = jsonrpc.text(params, "transaction")
         leeway = jsonrpc.u32(jsonrpc.section(params, "resourceConfig"), "instructionLeeway", 0)
-        upgraded = jsonrpc.flag(params, "useUpgradedAuth", default=True)
+        # Clients that do not ask for ADDRESS_V2 may be too old to decode it.
+        upgraded = jsonrpc.flag(params, "useUpgradedAuth", default=False)
         try:
             tx = parse_envelope(from_base64(given64), self._ledger.identity.network_id)
         except ValueError:
@@ -256,7 +257,9 @@ class Rpc:
                 "createdAt": "0",
                 "events": {},
             }
-        return answer | self.details(applied) | {"createdAt": str(applied.close_time)}
+        # The hash that was asked for, which of a fee bump may be the inner one.
+        found = {"txHash": wanted, "createdAt": str(applied.close_time)}
+        return answer | self.details(applied) | found
 
     def get_transactions(self, params: Params) -> Answered:
         """List transactions from a ledger on, page by page."""
