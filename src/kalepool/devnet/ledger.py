@@ -23,7 +23,7 @@ from kalepool.devnet.entries import (
 )
 from kalepool.devnet.execution import Applied, Rules, apply, give_refund, take_fee
 from kalepool.devnet.host import MAX_TTL
-from kalepool.devnet.network import KALE_WASM, TRACTOR_WASM, Identity
+from kalepool.devnet.network import KALE_WASM, NULL_ACCOUNT, TRACTOR_WASM, Identity
 from kalepool.devnet.queue import Answer, Queue
 from kalepool.devnet.state import Layer, State
 from kalepool.devnet.validity import Limits
@@ -312,11 +312,11 @@ class Ledger:
         identity, settings = self.identity, self.settings
         layer = Layer(self.state, 1)
         end = MAX_TTL
-        for keypair in (identity.friendbot, identity.issuer, identity.homesteader):
-            balance = (
-                TOTAL_COINS - 2 * FRIENDBOT_STROOPS if keypair is identity.friendbot else FRIENDBOT_STROOPS
-            )
-            layer.put(account_key(keypair.public_key), Account(keypair.public_key, balance, 0))
+        endowed = (identity.issuer.public_key, identity.homesteader.public_key, NULL_ACCOUNT)
+        balances = dict.fromkeys(endowed, FRIENDBOT_STROOPS)
+        balances[identity.friendbot.public_key] = TOTAL_COINS - len(endowed) * FRIENDBOT_STROOPS
+        for address, balance in balances.items():
+            layer.put(account_key(address), Account(address, balance, 0))
         kale_hash, tractor_hash = (hashlib.sha256(wasm).digest() for wasm in (KALE_WASM, TRACTOR_WASM))
         layer.put(code_key(kale_hash), Code(KALE_WASM), end)
         layer.put(code_key(tractor_hash), Code(TRACTOR_WASM), end)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stellar_sdk import Asset as SdkAsset
 from stellar_sdk import Keypair
 
-from kalepool.core.address import contract_address
+from kalepool.core.address import account_address, contract_address
 from kalepool.devnet.transactions import network_id
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ PASSPHRASE = "kalepool local network"  # noqa: S105 - every network publishes it
 PROTOCOL_VERSION = 27
 KALE_WASM = b"\0asm kalepool devnet: KALE contract"
 TRACTOR_WASM = b"\0asm kalepool devnet: tractor"
+NULL_ACCOUNT = account_address(bytes(32))
+"""Nobody's account, on the public network too. SDKs load it as the source of calls that only read."""
 
 
 @dataclass(frozen=True)
