@@ -5,10 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NATIVE := $(wildcard setup.py build_ffi.py csrc/*.c csrc/*.h)
+JS := tests/devnet/js
+JS_READY := $(JS)/node_modules/.ready
 
-.PHONY: demo test lint native-test pytest clean setup check-tools
+.PHONY: demo test lint native-test pytest clean setup check-tools js-test-setup js-test-setup-if-possible
 
-test: lint native-test pytest
+test: lint native-test js-test-setup-if-possible pytest
 
 setup: $(READY)
 
@@ -49,5 +51,17 @@ native-test:
 pytest: $(READY)
 	$(BIN)/pytest
 
+# The JavaScript SDK, for the test that it can farm on a devnet. No script of a package is run to install it.
+js-test-setup: $(JS_READY)
+
+$(JS_READY): $(JS)/package.json $(JS)/package-lock.json
+	cd $(JS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --fetch-retries=1
+	@touch $@
+
+# Without it that test is skipped, and says why.
+js-test-setup-if-possible:
+	@if ! command -v npm >/dev/null; then echo "note: npm is missing; the JavaScript SDK's test will be skipped" >&2; \
+	elif ! $(MAKE) --no-print-directory js-test-setup; then echo "note: npm could not install; the JavaScript SDK's test will be skipped" >&2; fi
+
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info src/kalepool/*.so
+	rm -rf $(JS)/node_modules $(VENV) build dist src/*.egg-info src/kalepool/*.so

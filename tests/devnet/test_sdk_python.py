@@ -468,19 +468,6 @@ def test_a_wrong_sequence_number_is_named(client: Client) -> None:
     assert code_of(xdr.TransactionResult.from_xdr(sent.error_result_xdr)) == "txBAD_SEQ"
 
 
-def test_the_same_envelope_twice_is_a_duplicate(client: Client) -> None:
-    payer = client.funded()
-    envelope = client.signed(client.builder(payer).append_bump_sequence_op(0), payer)
-    client.network.wait_for_next()  # both are to be sent while one ledger is open
-    sent = [client.server.send_transaction(envelope) for _ in range(2)]
-    assert [answer.status for answer in sent] == [
-        SendTransactionStatus.PENDING,
-        SendTransactionStatus.DUPLICATE,
-    ]
-    assert sent[0].hash == sent[1].hash == envelope.hash_hex()
-    assert client.found(sent[0].hash).status == GetTransactionStatus.SUCCESS
-
-
 def test_a_hash_that_is_none_is_an_error_of_the_parameters(client: Client) -> None:
     with pytest.raises(SorobanRpcErrorResponse, match="unexpected hash length") as caught:
         client.server.get_transaction("abc")
