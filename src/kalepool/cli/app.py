@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
         if not str(error):  # no command at all: the help has been shown
             return 2
         text = error.format_message() if hasattr(error, "format_message") else str(error)
-        known = any(info.name == command for info in app.registered_commands)
+        known = command in getattr(typer.main.get_command(app), "commands", ())
         where = f"kalepool {command} --help" if known else "kalepool --help"
         return output.fail(command, UsageError(text.rstrip("."), hint=f"see `{where}`"))
     except (KeyboardInterrupt, typer.Abort):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from kalepool.devnet.network import PROTOCOL_VERSION
 from kalepool.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.types import Receive
 
     from kalepool.devnet.devnet import Devnet
@@ -41,6 +44,13 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
+class _Uvicorn(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to whoever runs the devnet; uvicorn would raise them once more after its end."""
+        yield
+
+
 class Server:
     """Runs a devnet until it is stopped.
 
@@ -57,10 +67,10 @@ class Server:
         self.devnet = devnet
         self.speed = speed
         self.application = Application(
-            devnet, admin_token=admin_token, describe_more=self._describe, drop=_abort
+            devnet, admin_token=admin_token, describe_more=self._describe_more, drop=_abort
         )
         self._listener = listener
-        self._server = uvicorn.Server(
+        self._server = _Uvicorn(
             uvicorn.Config(
                 self.application,
                 http="h11",
@@ -72,11 +82,15 @@ class Server:
             )
         )
 
-    def _describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
+        """Say who and where the network is: what ``GET /`` answers."""
+        return self.devnet.describe() | self._describe_more()
+
+    def _describe_more(self) -> dict[str, Any]:
         return {"speed": self.speed, "protocol_version": PROTOCOL_VERSION}
 
     async def run(self) -> None:
-        """Serve and close ledgers until ``stop`` is called or an interrupt comes."""
+        """Serve and close ledgers until ``stop`` is called, which may be before this."""
         closing = asyncio.create_task(self._close_ledgers())
         serving = asyncio.create_task(self._serve())
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import signal
 import time
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +14,8 @@ from kalepool.cli.output import Output, output_of
 from kalepool.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kalepool.devnet.ledger import ClosedLedger
     from kalepool.devnet.server import Server
 
@@ -43,6 +45,9 @@ def devnet(
     It speaks the Stellar RPC protocol on 127.0.0.1; GET / says who and where it is. Accounts are
     funded at /friendbot?addr=G... . Nothing is kept when it ends.
     """
+    output = output_of(ctx)
+    if output.network not in (None, "local"):
+        raise UsageError(f"the devnet is the local network, not {output.network}", hint="leave out --network")
     _check("--port", port, 0, 65_535)
     _check("--speed", speed, 0.01, _MAX_SPEED)
     _check("--ledger-seconds", ledger_seconds, 1.0, 60.0)
@@ -71,12 +76,19 @@ def devnet(
     if neighbours:
         Neighbours(network.ledger, neighbours, seed)
     server = Server(network, listener, speed=speed)
-    output = output_of(ctx)
-    _announce(output, server, neighbours)
     network.on_close.append(lambda closed: _tell(output, server, closed))
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(server.run())
+    asyncio.run(_run(server, lambda: _announce(output, server, neighbours)))
     output.note("stopped")
+
+
+async def _run(server: Server, announce: Callable[[], None]) -> None:
+    """Serve until Ctrl-C, or a service manager's SIGTERM: the way to end it is no failure."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.stop)
+    # Not before: whoever reads it may send a signal at once.
+    announce()
+    await server.run()
 
 
 def _genesis_time(speed: float) -> int:
@@ -91,15 +103,15 @@ def _genesis_time(speed: float) -> int:
 
 def _check(option: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise UsageError(f"{option} {value:g} is out of range", hint=f"{option} is {low:g} to {high:g}")
+        raise UsageError(
+            f"{option} {value:.12g} is out of range", hint=f"{option} is {low:.12g} to {high:.12g}"
+        )
 
 
 def _announce(output: Output, server: Server, neighbours: int) -> None:
-    network = server.devnet
-    data: dict[str, Any] = network.describe() | {
-        "speed": server.speed,
+    data: dict[str, Any] = server.describe() | {
         "neighbours": neighbours,
-        "admin_url": f"{network.base_url}/admin",
+        "admin_url": f"{server.devnet.base_url}/admin",
         "admin_token": server.application.admin_token,
     }
     labels = {
