@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SPEED = 100.0
 """A ledger in 50 ms: time enough to simulate and send within a block of 3 s, even on a busy machine."""
-HURRY = 1_000.0
+HURRY = 4_000.0
 _PATIENCE_S = 60.0
 _YEAR_S = 365 * 86_400
 
