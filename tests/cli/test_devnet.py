@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PATIENCE_S = 30
+# A line that never comes must not hold up the suite.
+pytestmark = pytest.mark.timeout(60)
 _PROMISED = {
     "network",
     "passphrase",
@@ -108,8 +110,15 @@ def test_json_tells_what_the_network_itself_tells(words: tuple[str, str]) -> Non
 
 def test_closed_ledgers_are_told_on_stderr() -> None:
     with started("devnet", "--port", "0", "--speed", "1000") as process:
-        told = line(process.stderr, "ledger 12 ")
-        assert re.fullmatch(r"\d\d:\d\d:\d\d  ledger 12  block 0  transactions 0\n", told)
+        told = line(process.stderr, "ledger 12,")
+        assert re.fullmatch(r"\d\d:\d\d:\d\d  ledger 12, block 0: nothing\n", told)
+        ended(process, signal.SIGINT)
+
+
+def test_blocks_that_open_are_told_with_their_ranges() -> None:
+    with started("devnet", "--port", "0", "--speed", "1000", "--neighbours", "5") as process:
+        told = line(process.stderr, "block 1 opens")
+        assert re.search(r"block 1 opens: gap \d+ to \d+, zeros \d+ to \d+, stake up to \d", told)
         ended(process, signal.SIGINT)
 
 

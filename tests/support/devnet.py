@@ -25,7 +25,7 @@ from kalepool.core.proof import make_proof
 from kalepool.devnet.devnet import Devnet
 from kalepool.devnet.entries import Account as AccountEntry
 from kalepool.devnet.entries import Trustline
-from kalepool.xdr.keys import account_key, block_key, pail_key, trustline_key
+from kalepool.xdr.keys import account_key, pail_key, trustline_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,8 +91,7 @@ class Bench:
         return self.ledger.farm
 
     def block(self, index: int) -> Block | None:
-        found = self.ledger.state.get(block_key(self.kale, index))
-        return found.value if found is not None and isinstance(found.value, Block) else None
+        return self.ledger.block(index)
 
     def pail(self, keys: Keypair | str, index: int) -> Pail | None:
         address = keys if isinstance(keys, str) else keys.public_key

@@ -6,12 +6,12 @@ Nothing here knows a clock: whoever drives it says when a ledger closes and by h
 from __future__ import annotations
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kalepool.core import contract as rules
-from kalepool.core.farm import Farm
+from kalepool.core.farm import Block, Farm, Pail
 from kalepool.devnet.contracts import contracts_of
 from kalepool.devnet.entries import (
     Account,
@@ -27,7 +27,7 @@ from kalepool.devnet.network import KALE_WASM, NULL_ACCOUNT, TRACTOR_WASM, Ident
 from kalepool.devnet.queue import Answer, Queue
 from kalepool.devnet.state import Layer, State
 from kalepool.devnet.validity import Limits
-from kalepool.xdr.keys import account_key, code_key, instance_key, trustline_key
+from kalepool.xdr.keys import account_key, block_key, code_key, instance_key, trustline_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -164,6 +164,29 @@ class Ledger:
     def farm(self) -> Farm:
         """The KALE contract's instance after the last closed ledger."""
         return self._kale_instance().farm
+
+    def block(self, index: int) -> Block | None:
+        """Give Block(index) after the last closed ledger, or None."""
+        entry = self.state.get(block_key(self.identity.kale_contract, index))
+        return entry.value if entry is not None and isinstance(entry.value, Block) else None
+
+    def deeds(self, closed: ClosedLedger) -> Counter[str]:
+        """Count what farmers did in the last closed ledger, as its pails show: plants, works, harvests."""
+        count: Counter[str] = Counter()
+        for key, before in closed.undo.items():
+            after = self.state.get(key)
+            old, new = (entry.value if entry is not None else None for entry in (before, after))
+            if isinstance(new, Pail):
+                if not isinstance(old, Pail):
+                    count["planted"] += 1
+                elif new.zeros != old.zeros:
+                    count["worked"] += 1
+            elif isinstance(old, Pail):
+                # An expired one is gone without a harvest.
+                count[
+                    "harvested" if before is not None and before.is_live(closed.sequence) else "expired"
+                ] += 1
+        return count
 
     def _kale_instance(self) -> KaleInstance:
         entry = self.state.get(instance_key(self.identity.kale_contract))

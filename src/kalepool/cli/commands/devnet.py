@@ -5,23 +5,27 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections import Counter
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kalepool.cli.output import Output, output_of
+from kalepool.core.amounts import format_amount
 from kalepool.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kalepool.devnet.devnet import Devnet
     from kalepool.devnet.ledger import ClosedLedger
     from kalepool.devnet.server import Server
 
 _MAX_SPEED = 1_000.0
 _MAX_NEIGHBOURS = 500
 _MIN_TTL = 16
+_LEDGERS_A_LINE = 12
 _BEHIND_S = 365 * 86_400
 
 
@@ -76,7 +80,7 @@ def devnet(
     if neighbours:
         Neighbours(network.ledger, neighbours, seed)
     server = Server(network, listener, speed=speed)
-    network.on_close.append(lambda closed: _tell(output, server, closed))
+    network.on_close.append(_Log(output, network))
     asyncio.run(_run(server, lambda: _announce(output, server, neighbours)))
     output.note("stopped")
 
@@ -135,12 +139,37 @@ def _announce(output: Output, server: Server, neighbours: int) -> None:
     )
 
 
-def _tell(output: Output, server: Server, closed: ClosedLedger) -> None:
-    """Say what a ledger held: one with something in it, or one in twelve to show that it lives."""
-    if not closed.transactions and closed.sequence % 12:
-        return
-    farm = server.devnet.ledger.farm
-    failed = sum(not applied.result.is_success for applied in closed.transactions)
-    when = time.strftime("%H:%M:%S", time.gmtime(closed.close_time))
-    text = f"{when}  ledger {closed.sequence}  block {farm.index}  transactions {len(closed.transactions)}"
-    output.note(text + (f"  failed {failed}" if failed else ""))
+class _Log:
+    """Tells of blocks that open and, each minute of ledger time, of what was done."""
+
+    def __init__(self, output: Output, network: Devnet) -> None:
+        self._output = output
+        self._network = network
+        self._index = network.ledger.farm.index
+        self._seen: Counter[str] = Counter()
+
+    def __call__(self, closed: ClosedLedger) -> None:
+        """Take note of a ledger that has closed."""
+        self._seen += self._network.ledger.deeds(closed)
+        self._seen["transactions"] += len(closed.transactions)
+        self._seen["failed"] += sum(not applied.result.is_success for applied in closed.transactions)
+        when = time.strftime("%H:%M:%S", time.gmtime(closed.close_time))
+        farm = self._network.ledger.farm
+        if farm.index != self._index:
+            self._index = farm.index
+            self._output.note(f"{when}  block {farm.index} opens{_ranges(self._network)}")
+        if closed.sequence % _LEDGERS_A_LINE == 0:
+            done = ", ".join(f"{count} {deed}" for deed, count in sorted(self._seen.items()) if count)
+            self._output.note(f"{when}  ledger {closed.sequence}, block {farm.index}: {done or 'nothing'}")
+            self._seen.clear()
+
+
+def _ranges(network: Devnet) -> str:
+    """Word the ranges of the current block; empty where it has none yet."""
+    block = network.ledger.block(network.ledger.farm.index)
+    if block is None or block.max_zeros == 0:
+        return ""
+    return (
+        f": gap {block.min_gap} to {block.max_gap}, zeros {block.min_zeros} to {block.max_zeros},"
+        f" stake up to {format_amount(block.max_stake)}"
+    )
