@@ -1,0 +1,7 @@
+"""The vault: the only holder of a secret seed. Its formats and what it defends: docs/SECURITY.md."""
+
+from kalepool.adapters.vault.cost import LEAST, MODERATE, Cost
+from kalepool.adapters.vault.document import Addresses
+from kalepool.adapters.vault.vault import Vault
+
+__all__ = ["LEAST", "MODERATE", "Addresses", "Cost", "Vault"]
