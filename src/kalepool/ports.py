@@ -8,13 +8,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from kalepool.core.chain import AccountState, Found, SendAnswer, Snapshot, Tip
     from kalepool.core.farm import Proof
-    from kalepool.core.farmers import Farmer, FarmerState, Terms
-    from kalepool.core.intents import Attempt, Intent, Kind, State
+    from kalepool.core.farmers import Farmer, FarmerState, Moved, SealedTerms, Terms
+    from kalepool.core.intents import Attempt, Intent, Kind, Plan, Settlement, State, Verdict
+    from kalepool.core.records import (
+        AuditRow,
+        BlockRecord,
+        Grind,
+        PailRecord,
+        PailState,
+        PailTotal,
+        View,
+    )
 
 
 class Clock(Protocol):
@@ -99,7 +108,7 @@ class Vault(Protocol):
 
 
 class Farmers(Protocol):
-    """Farmers in the store."""
+    """Farmers in the store. Every change is synced to disk before it returns."""
 
     def all(self, *states: FarmerState) -> list[Farmer]:
         """Give farmers, those in given states, or all, by number."""
@@ -111,11 +120,19 @@ class Farmers(Protocol):
             UsageError: when there is none.
         """
 
-    def add(self, farmers: Sequence[Farmer], *, who: str) -> list[Farmer]:
-        """Add farmers, all or none; numbers are given by the store.
+    def next_wallet_index(self) -> int:
+        """Give the first derivation index no farmer ever had."""
+
+    def add(self, farmers: Sequence[Farmer], *, who: str, seal: Callable[[Farmer], bytes]) -> list[Farmer]:
+        """Add farmers, all or none; numbers are given by the store, and terms hold from block 0.
+
+        Args:
+            farmers: whom; their numbers are not looked at.
+            who: the person or command that adds them.
+            seal: gives the MAC of a numbered farmer's terms, 32 bytes.
 
         Raises:
-            UsageError: when a name or an address is taken.
+            UsageError: when a name, an address or a wallet index is taken.
         """
 
     def move(self, number: int, state: FarmerState, *, who: str, why: str = "") -> None:
@@ -125,47 +142,100 @@ class Farmers(Protocol):
             UsageError: when the move is not legal.
         """
 
-    def set_terms(self, number: int, terms: Terms, *, from_block: int, who: str) -> None:
-        """Give one new terms, from a block on; old pails stay under the old."""
+    def moves(self, number: int) -> list[Moved]:
+        """Give the recorded moves of one, oldest first."""
 
-    def terms_at(self, number: int, block: int) -> Terms:
-        """Give the terms under which a block's pail settles."""
+    def set_terms(self, number: int, terms: Terms, *, from_block: int, seal: bytes, who: str) -> None:
+        """Give one new terms, from a block on; old pails stay under the old.
+
+        Raises:
+            UsageError: when he has a pail in that block or a later one, or terms agreed before begin later.
+        """
+
+    def terms_at(self, number: int, block: int) -> SealedTerms:
+        """Give the terms under which a block's pail settles, with the seal to check them by."""
 
 
 class Journal(Protocol):
-    """Intents and attempts: on disk before anything leaves."""
+    """Intents and attempts: on disk before anything leaves.
 
-    def plan(self, kind: Kind, purpose: str, items: Iterable[str]) -> Intent | None:
+    An intent is moved by its owner alone, the process that planned it or took it over; an unresolved
+    one by anybody. Whoever else tries gets a LockedError. Methods that end in ``_all`` do many in one
+    transaction, all or none: use them for whatever concerns more than a few.
+    """
+
+    def plan(
+        self, kind: Kind, purpose: str, items: Iterable[str], reserves: Iterable[tuple[str, str, int]] = ()
+    ) -> Intent | None:
         """Begin an intent; None where the purpose was begun before or an item is taken."""
+
+    def plan_all(self, plans: Sequence[Plan]) -> list[Intent | None]:
+        """Begin many, an answer each; of two that clash, the first is begun."""
 
     def sign(self, intent: int, attempt: Attempt) -> None:
         """Store an attempt and move the intent to signed; on disk, synced, before this returns."""
 
-    def mark(self, intents: Sequence[int], state: State, *, why: str = "") -> None:
-        """Move intents to a state.
+    def sign_all(self, attempts: Sequence[tuple[int, Attempt]]) -> None:
+        """Store many attempts with one synced commit.
+
+        An attempt is new (the next number, every one before it dead), or the last one again with
+        another fee bump around the same inner transaction: then its outer hashes grow.
 
         Raises:
-            InternalError: when a move is not legal.
+            InternalError: when neither holds, a move is not legal, or a sequence number of a source is
+                taken by another attempt that may live.
         """
 
-    def open_intents(self, *, mine: bool = True) -> list[Intent]:
-        """Give open intents: this owner's and those of dead owners, or all."""
+    def judge(self, verdicts: Sequence[tuple[int, int, Verdict]]) -> None:
+        """Write down what became of attempts: (intent, attempt's number, verdict).
 
-    def settle(self, intent: int, postings: Sequence[tuple[str, str, int]], *, why: str = "") -> None:
+        Landed and dead are final. An attempt judged dead gives its sequence number back.
+        """
+
+    def mark(self, intents: Sequence[int], state: State, *, why: str = "") -> None:
+        """Move intents to sent, failed, expired or unresolved; being there already is no move.
+
+        Once failed or expired, an attempt not judged landed is dead, and its sequence number free:
+        judge first the one that failed in a ledger.
+
+        Raises:
+            InternalError: when a move is not legal, or has a method of its own.
+        """
+
+    def settle(
+        self, intent: int, postings: Sequence[tuple[str, str, int]], *, at: float, why: str = ""
+    ) -> None:
         """Move an intent to settled and post to the ledger, in one transaction.
 
         Args:
             intent: which.
             postings: (account, asset, stroops), summing to zero for each asset.
+            at: network time of the ledger it landed in.
             why: a note for people.
+        """
+
+    def settle_all(self, settlements: Sequence[Settlement]) -> None:
+        """Settle many, all or none."""
+
+    def open_intents(self, *, mine: bool = True) -> list[Intent]:
+        """Give open intents, oldest first.
+
+        Args:
+            mine: this owner's and those of dead owners, which become this owner's; otherwise all, untouched.
         """
 
     def last_sequence(self, source: str) -> int | None:
         """Give the highest sequence number signed for an account whose attempt is not dead."""
 
+    def reserved(self) -> Mapping[tuple[str, str], int]:
+        """Give what open intents of all owners may still spend, by (account, asset)."""
+
 
 class Books(Protocol):
     """The ledger: double entry in stroops."""
+
+    def post(self, key: str, postings: Sequence[tuple[str, str, int]], *, at: float, why: str = "") -> bool:
+        """Book what no intent of ours did, such as a stranger's harvest; False where the key was booked before."""
 
     def balance(self, account: str, asset: str) -> int:
         """Give the balance of an account."""
@@ -175,6 +245,137 @@ class Books(Protocol):
 
     def total(self) -> int:
         """Give the sum of all postings: zero, or something is broken."""
+
+    def turnover(self, account: str, asset: str, since: float, until: float) -> tuple[int, int]:
+        """Give what went into an account and out of it, both positive, from ``since`` to before ``until``."""
+
+    def movements(self, since: float, until: float) -> list[tuple[str, str, int, int]]:
+        """Give (account, asset, in, out) of every account that moved from ``since`` to before ``until``."""
+
+
+class Pails(Protocol):
+    """What is known of every farmer's part in every block."""
+
+    def record(self, pails: Sequence[PailRecord]) -> None:
+        """Write pails as they are now known, all or none; what was known of them before is replaced.
+
+        Raises:
+            InternalError: when a move is not legal, or a state lacks what belongs to it.
+        """
+
+    def in_blocks(self, first: int, last: int) -> list[PailRecord]:
+        """Give every pail of a range of blocks, both ends counted in, by block and farmer."""
+
+    def of_farmer(self, farmer: int, first: int, last: int) -> list[PailRecord]:
+        """Give one farmer's pails of a range of blocks, both ends counted in, by block."""
+
+    def alive(self, *states: PailState) -> list[PailRecord]:
+        """Give pails that something must still be done about, all or those in given states, by block and farmer."""
+
+    def counts(self) -> Mapping[PailState, int]:
+        """Give how many pails of all farmers are in each state."""
+
+    def totals(self) -> list[PailTotal]:
+        """Give counts and sums by farmer and state, those without a pail left out."""
+
+
+class Blocks(Protocol):
+    """Blocks as last seen."""
+
+    def record(self, blocks: Sequence[BlockRecord]) -> None:
+        """Write blocks as they are now known; an opening ledger once known stays."""
+
+    def between(self, first: int, last: int) -> list[BlockRecord]:
+        """Give the blocks known of a range, both ends counted in, by index."""
+
+    def latest(self) -> BlockRecord | None:
+        """Give the block with the highest index; None in a new store."""
+
+
+class Grinds(Protocol):
+    """Nonce cursors and best proofs, for a restart within a block."""
+
+    def save(self, grinds: Sequence[Grind]) -> None:
+        """Remember cursors and proofs; a cursor never goes back, a proof never gets worse."""
+
+    def load(self, block: int, entropy: bytes) -> list[Grind]:
+        """Give what is known of a block with this entropy, by farmer."""
+
+    def forget(self, before: int) -> None:
+        """Drop what is known of blocks before one."""
+
+
+class Channels(Protocol):
+    """Channel accounts, leased to one process at a time."""
+
+    def add(self, addresses: Sequence[tuple[int, str]]) -> None:
+        """Make channels known, by derivation number; those known already stay as they are."""
+
+    def known(self) -> list[tuple[int, str]]:
+        """Give every channel by number, leased or not."""
+
+    def lease(self, count: int) -> list[str]:
+        """Take up to some channels, those held already counted; give the addresses held."""
+
+    def release(self) -> None:
+        """Give back every channel held."""
+
+
+class Views(Protocol):
+    """What was last seen of the network, for commands that do not ask it."""
+
+    def save(self, view: View) -> None:
+        """Put a view in the place of the last one."""
+
+    def last(self) -> View | None:
+        """Give the last view; None where the network was never seen."""
+
+    def save_accounts(self, accounts: Sequence[AccountState], ledger: int) -> None:
+        """Remember accounts as they were in a ledger, in the place of what was known of them."""
+
+    def accounts(self) -> Mapping[str, AccountState]:
+        """Give every account as last read, by address."""
+
+
+class Facts(Protocol):
+    """Small things to remember by name, such as the agreed hash of the contract's code."""
+
+    def get(self, name: str) -> str | None:
+        """Give a fact; None where there is none."""
+
+    def put(self, name: str, value: str) -> None:
+        """Set a fact, synced."""
+
+    def drop(self, name: str) -> None:
+        """Forget a fact, synced; one that is not there is no error."""
+
+
+class Audit(Protocol):
+    """Who did what when: a chain of sealed rows."""
+
+    def append(self, who: str, what: str, seal: Callable[[bytes, AuditRow], bytes]) -> AuditRow:
+        """Add a row, synced.
+
+        Args:
+            who: the person or command.
+            what: what was done, one line, without secrets.
+            seal: gives the MAC over the chain before and the new row (its own ``chain`` empty), 32 bytes.
+        """
+
+    def rows(self) -> list[AuditRow]:
+        """Give every row, oldest first."""
+
+
+class Transactions(Protocol):
+    """Several changes of the store as one."""
+
+    def atomic(self, *, synced: bool = False) -> AbstractContextManager[None]:
+        """Do all of the body or none of it.
+
+        Args:
+            synced: on disk when the body ends. What is synced by itself (signing, farmers, facts, audit)
+                is refused inside a body that is not.
+        """
 
 
 class Miner(Protocol):
@@ -188,8 +389,15 @@ class Lock(Protocol):
     """The mining lock: one process a store."""
 
     def hold(self) -> AbstractContextManager[None]:
-        """Hold it.
+        """Hold it, taking it over from an owner that is dead.
 
         Raises:
             LockedError: when another process does, with owner, age and heartbeat.
+        """
+
+    def beat(self) -> None:
+        """Give a sign of life, once a ledger, and make sure that the lock is still ours.
+
+        Raises:
+            LockedError: when it is not: stop at once.
         """

@@ -106,7 +106,8 @@ class Farmer:
         custody: who holds his keys.
         state: where his account stands.
         wallet_index: derivation index of a custodial wallet; None where the seed was imported or is not ours.
-        terms: what was agreed.
+        terms: what was agreed last; it may begin with a block still to come.
+        email: where to write to him, or None.
     """
 
     number: int
@@ -116,6 +117,41 @@ class Farmer:
     state: FarmerState
     wallet_index: int | None
     terms: Terms
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SealedTerms:
+    """Terms as they were agreed, with the seal that shows nobody changed them since.
+
+    Attributes:
+        terms: what was agreed.
+        from_block: the first block they hold for.
+        seal: MAC made by the vault when they were agreed, 32 bytes.
+    """
+
+    terms: Terms
+    from_block: int
+    seal: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One recorded move of a farmer between states.
+
+    Attributes:
+        was: the state before; None where he was added.
+        became: the state after.
+        who: the person or command that did it.
+        why: a note; may be empty.
+        at: Unix seconds on the machine's clock.
+    """
+
+    was: FarmerState | None
+    became: FarmerState
+    who: str
+    why: str
+    at: float
 
 
 def check_move(current: FarmerState, wanted: FarmerState) -> None:

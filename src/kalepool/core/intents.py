@@ -52,8 +52,10 @@ LEGAL_MOVES: Final[dict[State, frozenset[State]]] = {
     # Nothing has left the house: it may be dropped.
     State.PLANNED: frozenset({State.SIGNED, State.EXPIRED}),
     # From here on an envelope exists that could land, sent or not: a crash may have hidden the sending.
-    State.SIGNED: frozenset({State.SENT, State.SETTLED, State.FAILED, State.EXPIRED, State.UNRESOLVED}),
-    # Signed again: a new attempt, after the old one is known to be dead.
+    State.SIGNED: frozenset(
+        {State.SIGNED, State.SENT, State.SETTLED, State.FAILED, State.EXPIRED, State.UNRESOLVED}
+    ),
+    # From either, signed again: a new attempt, after the old one is known to be dead.
     State.SENT: frozenset({State.SIGNED, State.SETTLED, State.FAILED, State.EXPIRED, State.UNRESOLVED}),
     # The network can tell again, or a person decided.
     State.UNRESOLVED: frozenset({State.SETTLED, State.FAILED, State.EXPIRED}),
@@ -107,6 +109,40 @@ class Intent:
     items: tuple[str, ...]
     state: State
     attempts: tuple[Attempt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An intent that somebody wants to begin.
+
+    Attributes:
+        kind: what it is for.
+        purpose: unique key.
+        items: what it covers.
+        reserves: (account, asset, stroops) that it may spend: not available to others while it is open.
+    """
+
+    kind: Kind
+    purpose: str
+    items: tuple[str, ...] = ()
+    reserves: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How an intent ended well, and what it means for the books.
+
+    Attributes:
+        intent: its number.
+        postings: (account, asset, stroops), summing to zero for each asset; may be empty.
+        at: network time of the ledger it landed in, Unix seconds.
+        why: a note for people.
+    """
+
+    intent: int
+    postings: tuple[tuple[str, str, int], ...]
+    at: float
+    why: str = ""
 
 
 class Verdict(StrEnum):
