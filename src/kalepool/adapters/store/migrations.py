@@ -1,0 +1,47 @@
+"""From an older store to this program's: ordered steps, each recorded in the transaction that takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlite_utils import Database, Migrations
+
+from kalepool.adapters.store.schema import APPLICATION_ID, STATEMENTS
+from kalepool.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kalepool.adapters.store.db import Store
+
+STEPS: Final = Migrations("kalepool")
+"""Step n leads to ``user_version`` n. A step that has been released is never edited: add another."""
+
+
+@STEPS(name="1 the first tables")
+def first_tables(db: Database) -> None:
+    """Make every table of version 1."""
+    for statement in STATEMENTS:
+        db.conn.execute(statement)
+    db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def migrate(store: Store, steps: Migrations = STEPS, *, stop_before: str | None = None) -> int:
+    """Take every step a store has not taken; give its version afterwards.
+
+    All steps and their records go in one synced transaction, which other processes wait for: a store
+    is at one version or another, never between.
+
+    Raises:
+        ConfigError: when a step leaves references that point nowhere; nothing changed.
+    """
+    with store.atomic(synced=True):
+        # No plugins: whatever else is installed on this machine has no business in the store.
+        database = Database(store.connection, recursive_triggers=False, execute_plugins=False)
+        steps.apply(database, stop_before=stop_before)
+        version = len(steps.applied(database))
+        store.execute(f"PRAGMA user_version = {version}")
+        if store.all("PRAGMA foreign_key_check"):
+            raise ConfigError(
+                f"{store.path} cannot be brought to version {version}: it holds references to nothing",
+                hint="check it with: kalepool db verify",
+            )
+    return version

@@ -1,0 +1,101 @@
+"""From older stores to newer ones: every step and its record in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlite_utils import Migrations
+
+from kalepool.adapters.store.db import Store
+from kalepool.adapters.store.migrations import STEPS, first_tables, migrate
+from kalepool.adapters.store.opening import open_store
+from kalepool.adapters.store.schema import VERSION
+from kalepool.errors import ConfigError, InternalError
+from support.store import HOME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sqlite_utils import Database
+
+NAMES = [step.name for step in STEPS._migrations]
+
+
+def with_second(second: Callable[[Database], None]) -> Migrations:
+    steps = Migrations("kalepool")
+    steps(name=NAMES[0])(first_tables)
+    steps(name="2 made up")(second)
+    return steps
+
+
+def add_weather(db: Database) -> None:
+    db.conn.execute("ALTER TABLE blocks ADD COLUMN weather TEXT NOT NULL DEFAULT 'fair'")
+
+
+def fail_half_way(db: Database) -> None:
+    add_weather(db)
+    db.conn.execute("INSERT INTO nowhere VALUES (1)")
+
+
+def leave_an_orphan(db: Database) -> None:
+    db.conn.execute("PRAGMA defer_foreign_keys = ON")
+    db.conn.execute("INSERT INTO mining_lock VALUES (1, 99, 0)")
+
+
+def schema(store: Store) -> list[tuple[object, ...]]:
+    return store.all("SELECT type, name, sql FROM sqlite_schema ORDER BY name")
+
+
+def test_the_newest_version_is_the_number_of_steps() -> None:
+    assert len(NAMES) == VERSION
+
+
+@pytest.mark.parametrize("version", range(1, VERSION + 1))
+def test_a_store_of_each_version_opens_as_the_newest(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "older.db"
+    path.touch(mode=0o600)
+    with Store(path) as store:
+        stop = NAMES[version] if version < VERSION else None
+        assert migrate(store, stop_before=stop) == version
+        store.execute("INSERT INTO home VALUES (1, ?, ?)", (HOME.passphrase, HOME.contract))
+    with open_store(path, HOME) as store:
+        assert store.value("PRAGMA user_version") == VERSION
+
+
+def test_a_step_is_taken_and_recorded_once(store: Store) -> None:
+    steps = with_second(add_weather)
+    assert migrate(store, steps) == 2
+    assert migrate(store, steps) == 2
+    assert store.value("PRAGMA user_version") == 2
+    assert store.all("SELECT name FROM _sqlite_migrations") == [(NAMES[0],), ("2 made up",)]
+
+
+def test_rows_live_through_a_step(store: Store) -> None:
+    store.execute("INSERT INTO blocks VALUES (7, 0, 1, 2, 3, 4, 5, 6, ?, 8, '9', 10, 11)", (bytes(32),))
+    migrate(store, with_second(add_weather))
+    assert store.all("SELECT block, weather FROM blocks") == [(7, "fair")]
+
+
+@pytest.mark.parametrize(("step", "kind"), [(fail_half_way, Exception), (leave_an_orphan, ConfigError)])
+def test_a_step_that_fails_leaves_the_store_as_it_was(
+    store: Store, step: Callable[[Database], None], kind: type[Exception]
+) -> None:
+    before = schema(store), store.all("SELECT * FROM _sqlite_migrations")
+    with pytest.raises(kind):
+        migrate(store, with_second(step))
+    assert (schema(store), store.all("SELECT * FROM _sqlite_migrations")) == before
+    assert store.value("PRAGMA user_version") == 1
+    assert store.all("SELECT * FROM mining_lock") == []
+
+
+def test_two_that_migrate_at_once_take_each_step_once(store: Store) -> None:
+    with Store(store.path) as other:
+        migrate(other, with_second(add_weather))
+        assert migrate(store, with_second(add_weather)) == 2
+
+
+def test_a_broken_rule_of_the_store_is_a_bug_to_the_caller(store: Store) -> None:
+    with pytest.raises(InternalError, match="FOREIGN KEY"):
+        store.execute("INSERT INTO mining_lock VALUES (1, 99, 0)")
