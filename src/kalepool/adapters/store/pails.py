@@ -1,0 +1,169 @@
+"""Blocks and pails as the pool remembers them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from kalepool.core.farm import Block
+from kalepool.core.records import BlockRecord, PailRecord, PailState, PailTotal, check_pail_move
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kalepool.adapters.store.db import Store
+
+_PAIL: Final = "farmer, block, state, stake, planted_ledger, gap, zeros, reward, live_until, why"
+
+
+class StorePails:
+    """The pails of all farmers. Fulfils ``ports.Pails``."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def record(self, pails: Sequence[PailRecord]) -> None:
+        """Write pails as they are now known, all or none; what was known of them before is replaced.
+
+        Raises:
+            InternalError: when a move is not legal, or a state lacks what belongs to it
+                (the ledger of the plant, the gap and zeros of the work, the reward of the harvest).
+        """
+        with self._store.atomic():
+            keys = json.dumps([[pail.block, pail.farmer] for pail in pails])
+            rows = self._store.all(
+                "SELECT pails.block, farmer, state FROM json_each(?) AS wanted "
+                "JOIN pails ON pails.block = wanted.value ->> 0 AND farmer = wanted.value ->> 1",
+                (keys,),
+            )
+            states = {(block, farmer): PailState(state) for block, farmer, state in rows}
+            for pail in pails:
+                current = states.get((pail.block, pail.farmer))
+                if current is not None:
+                    check_pail_move(current, pail.state)
+                states[pail.block, pail.farmer] = pail.state
+            self._store.execute_many(_PUT_PAIL, [_pail_row(pail) for pail in pails])
+
+    def in_blocks(self, first: int, last: int) -> list[PailRecord]:
+        """Give every pail of a range of blocks, both ends counted in, by block and farmer."""
+        return self._pails(
+            "SELECT * FROM pails WHERE block BETWEEN ? AND ? ORDER BY block, farmer", first, last
+        )
+
+    def of_farmer(self, farmer: int, first: int, last: int) -> list[PailRecord]:
+        """Give one farmer's pails of a range of blocks, both ends counted in, by block."""
+        return self._pails(
+            "SELECT * FROM pails WHERE farmer = ? AND block BETWEEN ? AND ? ORDER BY block",
+            farmer,
+            first,
+            last,
+        )
+
+    def alive(self, *states: PailState) -> list[PailRecord]:
+        """Give pails that something must still be done about, by block and farmer.
+
+        Args:
+            states: of these alone, out of ``core.records.ALIVE``; of all of them when none is given.
+        """
+        if not states:
+            return self._pails("SELECT * FROM alive_pails ORDER BY block, farmer")
+        wanted = json.dumps([str(state) for state in states])
+        return self._pails(
+            "SELECT * FROM alive_pails WHERE state IN (SELECT value FROM json_each(?)) ORDER BY block, farmer",
+            wanted,
+        )
+
+    def counts(self) -> dict[PailState, int]:
+        """Give how many pails of all farmers are in each state."""
+        rows = dict(self._store.all("SELECT state, sum(count) FROM pail_totals GROUP BY state"))
+        return {state: rows.get(str(state), 0) for state in PailState}
+
+    def totals(self) -> list[PailTotal]:
+        """Give counts and sums by farmer and state, those without a pail left out."""
+        rows = self._store.all("SELECT farmer, state, count, stake, reward FROM pail_totals WHERE count > 0")
+        return [PailTotal(farmer, PailState(state), *sums) for farmer, state, *sums in rows]
+
+    def _pails(self, query: str, *parameters: object) -> list[PailRecord]:
+        rows = self._store.all(query.replace("*", _PAIL, 1), parameters)
+        return [PailRecord(farmer, block, PailState(state), *rest) for farmer, block, state, *rest in rows]
+
+
+class StoreBlocks:
+    """Blocks as last seen. Fulfils ``ports.Blocks``."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def record(self, blocks: Sequence[BlockRecord]) -> None:
+        """Write blocks as they are now known; an opening ledger once known stays."""
+        with self._store.atomic():
+            self._store.execute_many(_PUT_BLOCK, [_block_row(record) for record in blocks])
+
+    def between(self, first: int, last: int) -> list[BlockRecord]:
+        """Give the blocks known of a range, both ends counted in, by index."""
+        rows = self._store.all(
+            "SELECT * FROM blocks WHERE block BETWEEN ? AND ? ORDER BY block", (first, last)
+        )
+        return [_block(row) for row in rows]
+
+    def latest(self) -> BlockRecord | None:
+        """Give the block with the highest index; None in a new store."""
+        row = self._store.one("SELECT * FROM blocks ORDER BY block DESC LIMIT 1")
+        return None if row is None else _block(row)
+
+
+_PUT_PAIL: Final = """
+    INSERT INTO pails (block, farmer, state, stake, planted_ledger, gap, zeros, reward, live_until, why)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (block, farmer) DO UPDATE SET
+        state = excluded.state, stake = excluded.stake, planted_ledger = excluded.planted_ledger,
+        gap = excluded.gap, zeros = excluded.zeros, reward = excluded.reward,
+        live_until = excluded.live_until, why = excluded.why
+"""
+
+_PUT_BLOCK: Final = """
+    INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (block) DO UPDATE SET
+        staked_total = excluded.staked_total, normalized_total = excluded.normalized_total,
+        live_until = excluded.live_until, opened_ledger = coalesce(opened_ledger, excluded.opened_ledger)
+"""
+
+
+def _pail_row(pail: PailRecord) -> tuple[object, ...]:
+    return (
+        pail.block,
+        pail.farmer,
+        pail.state,
+        pail.stake,
+        pail.planted_ledger,
+        pail.gap,
+        pail.zeros,
+        pail.reward,
+        pail.live_until,
+        pail.why,
+    )
+
+
+def _block_row(record: BlockRecord) -> tuple[object, ...]:
+    block = record.block
+    return (
+        record.index,
+        block.timestamp,
+        block.min_gap,
+        block.max_gap,
+        block.min_stake,
+        block.max_stake,
+        block.min_zeros,
+        block.max_zeros,
+        block.entropy,
+        block.staked_total,
+        str(block.normalized_total),
+        record.live_until,
+        record.opened_ledger,
+    )
+
+
+def _block(row: tuple[Any, ...]) -> BlockRecord:
+    index, *stored, live_until, opened_ledger = row
+    stored[-1] = int(stored[-1])
+    return BlockRecord(index, Block(*stored), live_until, opened_ledger)
