@@ -1,4 +1,4 @@
-"""Stores for tests: a hand-moved clock, and farmers without ceremony."""
+"""Stores for tests: a hand-moved clock, farmers and intents without ceremony."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 from kalepool.adapters.store.farmers import StoreFarmers
 from kalepool.adapters.store.opening import Home
+from kalepool.adapters.store.owners import Owner
+from kalepool.adapters.store.processes import Process
 from kalepool.core.farmers import Custody, Farmer, FarmerState, Terms
+from kalepool.core.intents import Attempt, Kind, Plan, plant_purpose
 
 if TYPE_CHECKING:
     from kalepool.adapters.store.db import Store
@@ -26,6 +29,23 @@ class HandClock:
         return self.time
 
 
+class Town:
+    """Processes of one machine, of which a test says who lives."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.clock = HandClock()
+        self.dead: set[int] = set()
+        self.unknown: set[int] = set()
+
+    def owner(self, pid: int, role: str = "mine") -> Owner:
+        process = Process("farmhouse", "boot", pid, f"started {pid}")
+        return Owner(self.store, role, self.clock, process=process, probe=self.probe)
+
+    def probe(self, process: Process) -> bool | None:
+        return None if process.pid in self.unknown else process.pid not in self.dead
+
+
 def farmer(
     name: str,
     *,
@@ -41,3 +61,13 @@ def add_farmers(store: Store, count: int) -> list[Farmer]:
     """Add farmers number 1 to count to a store that has none."""
     farmers = [farmer(f"farmer-{place}", wallet_index=place) for place in range(count)]
     return StoreFarmers(store, HandClock()).add(farmers, who="test", seal=lambda _: SEAL)
+
+
+def plant(number: int, block: int = 7, *, reserve: int = 0) -> Plan:
+    reserves = (("operator", "XLM", reserve),) if reserve else ()
+    return Plan(Kind.PLANT, plant_purpose(number, block), (f"pail:{number}:{block}",), reserves)
+
+
+def attempt(number: int = 1, *, source: str = "GA", sequence: int = 5, name: str = "") -> Attempt:
+    inner = name or f"{source}/{sequence}/{number}"
+    return Attempt(number, inner, (f"{inner}/outer",), source, sequence, b"envelope", 1_030, 50)
