@@ -1,0 +1,122 @@
+"""Whether a store is sound: as a file, as a set of references, as books, and as a history that can have been."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from kalepool.adapters.store.db import Store
+
+_CHECKS: Final = (
+    (
+        "entries that do not sum to zero",
+        "SELECT DISTINCT entry FROM postings GROUP BY entry, asset HAVING sum(stroops) <> 0",
+    ),
+    (
+        "entries without postings",
+        "SELECT number FROM entries WHERE number NOT IN (SELECT entry FROM postings)",
+    ),
+    (
+        "postings of another time than their entry",
+        "SELECT entry FROM postings JOIN entries ON number = entry WHERE postings.at <> entries.at",
+    ),
+    (
+        "balances that differ from their postings",
+        (
+            "SELECT account, asset, stroops FROM balances WHERE stroops <> 0 EXCEPT "
+            "SELECT account, asset, sum(stroops) FROM postings GROUP BY account, asset"
+        ),
+    ),
+    (
+        "postings that differ from their balances",
+        (
+            "SELECT account, asset, sum(stroops) FROM postings GROUP BY account, asset EXCEPT "
+            "SELECT account, asset, stroops FROM balances"
+        ),
+    ),
+    (
+        "items held by closed intents",
+        "SELECT item FROM intent_items WHERE open = 1 AND intent NOT IN (SELECT number FROM open_intents)",
+    ),
+    (
+        "items let go by open intents",
+        "SELECT item FROM intent_items WHERE open = 0 AND intent IN (SELECT number FROM open_intents)",
+    ),
+    (
+        "intents signed or sent without an attempt",
+        (
+            "SELECT number FROM intents WHERE state IN ('signed', 'sent', 'settled') "
+            "AND number NOT IN (SELECT intent FROM attempts)"
+        ),
+    ),
+    (
+        "planned intents with an attempt",
+        "SELECT number FROM intents WHERE state = 'planned' AND number IN (SELECT intent FROM attempts)",
+    ),
+    (
+        "attempts left open by closed intents",
+        (
+            "SELECT intent FROM attempts WHERE verdict IN ('open', 'hidden') "
+            "AND intent NOT IN (SELECT number FROM open_intents)"
+        ),
+    ),
+    (
+        "entries of intents that are not settled",
+        "SELECT entries.number FROM entries JOIN intents ON intents.number = intent WHERE state <> 'settled'",
+    ),
+    (
+        "totals that differ from their pails",
+        (
+            "SELECT farmer, state, count, stake, reward FROM pail_totals WHERE count <> 0 EXCEPT "
+            "SELECT farmer, state, count(*), sum(stake), sum(coalesce(reward, 0)) FROM pails GROUP BY farmer, state"
+        ),
+    ),
+    (
+        "pails that differ from their totals",
+        (
+            "SELECT farmer, state, count(*), sum(stake), sum(coalesce(reward, 0)) FROM pails GROUP BY farmer, state "
+            "EXCEPT SELECT farmer, state, count, stake, reward FROM pail_totals"
+        ),
+    ),
+    (
+        "farmers without terms from block 0",
+        "SELECT number FROM farmers WHERE number NOT IN (SELECT farmer FROM terms WHERE from_block = 0)",
+    ),
+    (
+        "farmers whose last recorded move leads elsewhere",
+        (
+            "SELECT number FROM farmers WHERE state IS NOT "
+            "(SELECT became FROM farmer_moves WHERE farmer = number ORDER BY id DESC LIMIT 1)"
+        ),
+    ),
+    ("gaps in the audit log", "SELECT max(number) FROM audit HAVING max(number) <> count(*)"),
+)
+
+
+def verify(store: Store) -> list[str]:
+    """Check everything; give what is wrong, a line each, nothing where all is well. Only reads.
+
+    Takes a pass over the whole file: two or three seconds for 300,000 pails.
+
+    Raises:
+        ConfigError: when the file cannot be read at all.
+        LockedError: when another process keeps it busy.
+    """
+    try:
+        findings = [f"the file: {row[0]}" for row in store.connection.execute("PRAGMA integrity_check")]
+    except sqlite3.DatabaseError as error:
+        return [f"the file: {error}"]
+    if findings != ["the file: ok"]:
+        return findings
+    with store.reading():
+        findings = [
+            f"a reference to nothing: {table} -> {parent}"
+            for table, _, parent, _ in store.all("PRAGMA foreign_key_check")
+        ]
+        for what, query in _CHECKS:
+            rows = store.all(query)
+            if rows:
+                shown = ", ".join("/".join(str(column) for column in row) for row in rows[:5])
+                findings.append(f"{what}: {len(rows)} ({shown}{', ...' if len(rows) > 5 else ''})")  # noqa: PLR2004
+    return findings
