@@ -67,6 +67,11 @@ def test_a_posting_without_its_entry_is_not_committed(store: Store, books: Store
     assert books.balances() == {}
 
 
+def test_an_entry_without_postings_is_refused(store: Store) -> None:
+    with pytest.raises(InternalError, match="does not sum to zero"):
+        store.execute("INSERT INTO entries VALUES (1, 'a', NULL, '', 1.0)")
+
+
 @pytest.mark.parametrize(
     "statement",
     [
