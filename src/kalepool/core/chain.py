@@ -54,6 +54,7 @@ class Snapshot:
         wasm_hash: of the contract's code, 32 bytes.
         blocks: Blocks asked for that exist, by index.
         pails: Pails asked for that exist, by farmer's address and index.
+        tip: how far the node said it was in the same request, for the clock; None where it was not asked.
     """
 
     node: str
@@ -62,6 +63,7 @@ class Snapshot:
     wasm_hash: bytes
     blocks: dict[int, DatedBlock] = field(default_factory=dict)
     pails: dict[tuple[str, int], DatedPail] = field(default_factory=dict)
+    tip: Tip | None = None
 
 
 @dataclass(frozen=True, slots=True)

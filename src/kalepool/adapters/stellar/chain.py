@@ -1,0 +1,248 @@
+"""Reading the network: fulfils ``ports.Chain``."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any, Final
+
+from kalepool.adapters.stellar.answers import MAX_I64
+from kalepool.adapters.stellar.batches import Call
+from kalepool.adapters.stellar.entries import MAX_KEYS, Entries, encode_key
+from kalepool.adapters.stellar.outcomes import read_outcome
+from kalepool.adapters.stellar.rpc import TornReadError
+from kalepool.adapters.stellar.simulations import read_simulation
+from kalepool.core.chain import AccountState, DatedBlock, DatedPail, Snapshot, Tip
+from kalepool.errors import UsageError
+from kalepool.xdr.keys import account_key, block_key, instance_key, pail_key, trustline_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from kalepool.adapters.stellar.answers import Answer
+    from kalepool.adapters.stellar.network import Network
+    from kalepool.adapters.stellar.rpc import RpcClient
+    from kalepool.adapters.stellar.simulations import Simulation
+    from kalepool.core.chain import Found
+
+PERCENTILES: Final = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)
+_LEAST_INCLUSION_FEE: Final = 100
+_HEALTH: Final = Call("getHealth", {})
+_INDEX_TRIES: Final = 4
+
+
+class StellarChain:
+    """The network, as its nodes tell.
+
+    Args:
+        rpc: asks the nodes.
+        network: which network and farm.
+    """
+
+    def __init__(self, rpc: RpcClient, network: Network) -> None:
+        self._rpc = rpc
+        self._network = network
+        self._index: int | None = None
+
+    async def check_network(self) -> None:
+        """Insist that the nodes are on our network.
+
+        Raises:
+            ConfigError: when one is on another.
+            RetryableError: when none answers.
+        """
+        await self._rpc.check_network()
+
+    async def tip(self) -> Tip:
+        """Ask how far the network is: the cheap question."""
+        return await self._rpc.read([_HEALTH], lambda answers: self._tip(answers[0]))
+
+    async def snapshot(
+        self, pails: Sequence[tuple[str, int]], blocks: Sequence[int] = (), *, current: bool = True
+    ) -> Snapshot:
+        """Read the farm, Blocks and pails in one ledger.
+
+        One request with one getLedgerEntries for 196 pails; up to 2,000 keys go in one request, as
+        several calls whose answers must belong to the same ledger.
+
+        Args:
+            pails: (farmer's address, block index) of each wanted.
+            blocks: indexes of further Blocks.
+            current: whether the Blocks of FarmIndex and the one before are read too.
+
+        Raises:
+            RetryableError: when no node gave an answer to be believed.
+        """
+        for _ in range(_INDEX_TRIES):
+            # Which Blocks are the current ones is known from the instance alone, so the next one is
+            # asked for too: a roll-over between two reads costs no further request.
+            guess = [] if not current or self._index is None else _around(self._index)
+            snapshot = await self._snapshot(pails, {*blocks, *guess})
+            self._index = snapshot.farm.index
+            if not current or {self._index, max(self._index - 1, 0)} <= {*blocks, *guess}:
+                return snapshot
+        raise TornReadError("the farm moves on faster than it can be read", hint="try again")
+
+    async def accounts(self, addresses: Sequence[str]) -> dict[str, AccountState]:
+        """Read accounts with their KALE trustlines; those that do not exist are left out.
+
+        Raises:
+            RetryableError: when no node gave an answer to be believed.
+        """
+        wanted = list(dict.fromkeys(addresses))
+        keys = [
+            key
+            for address in wanted
+            for key in (account_key(address), trustline_key(address, self._network.asset))
+        ]
+
+        def parse(answers: list[Answer]) -> dict[str, AccountState]:
+            # An account and its trustline stand in one call, so each is true in one ledger.
+            asked = frozenset(map(encode_key, keys))
+            states = {}
+            for position, answer in enumerate(answers):
+                entries = Entries([answer], asked)
+                self._note(answer, entries.ledgers)
+                half = MAX_KEYS // 2
+                for address in wanted[position * half : (position + 1) * half]:
+                    line = trustline_key(address, self._network.asset)
+                    state = entries.account(account_key(address), line)
+                    if state is not None:
+                        states[address] = state
+            return states
+
+        return await self._rpc.read(_entry_calls(keys), parse) if keys else {}
+
+    async def wasm_hash(self, contract: str) -> bytes:
+        """Give the hash of the code that a contract runs, 32 bytes.
+
+        Raises:
+            RetryableError: when no node gave an answer to be believed.
+        """
+        key = instance_key(contract)
+
+        def parse(answers: list[Answer]) -> bytes:
+            entries = Entries(answers, frozenset({encode_key(key)}))
+            self._note(answers[0], entries.ledgers)
+            found = entries.wasm_hash(key)
+            if found is None:
+                raise answers[0].wrong(f"does not know the contract {contract}")
+            return found
+
+        return await self._rpc.read(_entry_calls([key]), parse)
+
+    async def find(self, inner_hash: str) -> Found:
+        """Ask one node about a transaction."""
+        return (await self.find_all([inner_hash]))[0]
+
+    async def find_all(self, inner_hashes: Sequence[str]) -> list[Found]:
+        """Ask one node about many transactions, in batches; the answers stand in their order.
+
+        Raises:
+            RetryableError: when no node gave answers to be believed.
+        """
+        if not inner_hashes:
+            return []
+
+        def parse(answers: list[Answer]) -> list[Found]:
+            found = []
+            for wanted, answer in zip(inner_hashes, answers, strict=True):
+                self._note(answer, {answer.number("latestLedger")})
+                found.append(read_outcome(answer, wanted, self._network))
+            return found
+
+        return await self._rpc.read([Call("getTransaction", {"hash": one}) for one in inner_hashes], parse)
+
+    async def inclusion_fee(self, percentile: int) -> int:
+        """Give the inclusion fee per operation that so many in a hundred of late bid at most, in stroops.
+
+        Raises:
+            UsageError: for a percentile that nodes do not tell.
+            RetryableError: when no node gave an answer to be believed.
+        """
+        if percentile not in PERCENTILES:
+            raise UsageError(f"there is no percentile {percentile}", hint=f"there are {PERCENTILES}")
+
+        def parse(answers: list[Answer]) -> int:
+            fee = answers[0].section("sorobanInclusionFee").number(f"p{percentile}", MAX_I64)
+            return max(fee, _LEAST_INCLUSION_FEE)
+
+        return await self._rpc.read([Call("getFeeStats", {})], parse)
+
+    async def simulate(self, envelope: bytes, called: str | None) -> Simulation:
+        """Let a node try a transaction.
+
+        Args:
+            envelope: XDR; signatures are not needed.
+            called: the contract that its operation calls, or None.
+
+        Raises:
+            RetryableError: when no node gave an answer to be believed.
+        """
+
+        def parse(answers: list[Answer]) -> Simulation:
+            simulation = read_simulation(answers[0], called, self._network.kale)
+            self._note(answers[0], {simulation.ledger})
+            return simulation
+
+        params = {"transaction": base64.b64encode(envelope).decode("ascii")}
+        return await self._rpc.read([Call("simulateTransaction", params)], parse)
+
+    async def _snapshot(self, pails: Sequence[tuple[str, int]], indexes: set[int]) -> Snapshot:
+        kale = self._network.kale
+        farm_key = instance_key(kale)
+        block_keys = {index: block_key(kale, index) for index in sorted(indexes)}
+        pail_keys = {(farmer, index): pail_key(kale, farmer, index) for farmer, index in pails}
+        keys = [farm_key, *block_keys.values(), *pail_keys.values()]
+
+        def parse(answers: list[Answer]) -> Snapshot:
+            tip, first = self._tip(answers[0]), answers[1]
+            entries = Entries(answers[1:], frozenset(map(encode_key, keys)))
+            if len(entries.ledgers) > 1:
+                raise TornReadError("a ledger closed in the middle of a read", hint="try again")
+            ledger = self._note(first, entries.ledgers)
+            found = entries.farm(farm_key)
+            if found is None:
+                raise first.wrong(f"does not know the KALE contract {kale}")
+            farm, wasm_hash = found
+            if farm.asset not in (None, self._network.asset_contract):
+                raise first.wrong("has a farm of another asset")
+            snapshot = Snapshot(first.node, ledger, farm, wasm_hash, tip=tip)
+            for index, key in block_keys.items():
+                block = entries.block(key)
+                if block is not None:
+                    snapshot.blocks[index] = DatedBlock(*block)
+            for pair, key in pail_keys.items():
+                pail = entries.pail(key)
+                if pail is not None:
+                    snapshot.pails[pair] = DatedPail(*pail)
+            return snapshot
+
+        return await self._rpc.read([_HEALTH, *_entry_calls(keys)], parse)
+
+    def _tip(self, answer: Answer) -> Tip:
+        tip = Tip(
+            node=answer.node,
+            ledger=self._note(answer, {answer.number("latestLedger")}),
+            close_time=answer.number("latestLedgerCloseTime", MAX_I64),
+            oldest_ledger=answer.number("oldestLedger"),
+        )
+        if not 0 < tip.oldest_ledger <= tip.ledger:
+            raise answer.wrong("has an oldestLedger after the latest")
+        return tip
+
+    def _note(self, answer: Answer, ledgers: Iterable[int]) -> int:
+        ledger = min(ledgers)
+        self._rpc.note_ledger(answer, ledger)
+        return ledger
+
+
+def _around(index: int) -> list[int]:
+    return [*range(max(index - 1, 0), index + 2)]
+
+
+def _entry_calls(keys: Sequence[bytes]) -> list[Call]:
+    calls = []
+    for first in range(0, len(keys), MAX_KEYS):
+        params: dict[str, Any] = {"keys": [encode_key(key) for key in keys[first : first + MAX_KEYS]]}
+        calls.append(Call("getLedgerEntries", params))
+    return calls

@@ -1,0 +1,35 @@
+"""Which network, and which contracts on it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kalepool.xdr.keys import Asset
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network and the farm on it.
+
+    Attributes:
+        passphrase: of the network; every signature is bound to it.
+        kale: the KALE contract, C address.
+        asset: the KALE asset: code and issuer.
+        asset_contract: its contract (SAC), C address.
+        tractor: harvests many blocks in a call, C address; None where there is none.
+    """
+
+    passphrase: str
+    kale: str
+    asset: Asset
+    asset_contract: str
+    tractor: str | None = None
+
+    @cached_property
+    def network_id(self) -> bytes:
+        """What every signed hash begins with, 32 bytes."""
+        return hashlib.sha256(self.passphrase.encode()).digest()
