@@ -1,0 +1,266 @@
+"""Building transactions: from a call or classic operations to a signed envelope, under a fee ceiling."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from kalepool.adapters.stellar import envelopes, wire
+from kalepool.adapters.stellar.calls import Plant
+from kalepool.adapters.stellar.classic import leave, pay, sponsor
+from kalepool.adapters.stellar.envelopes import BASE_FEE, Bounds, Lane, Sealed
+from kalepool.adapters.stellar.templates import Leeway, learn, soroban_data
+from kalepool.errors import RejectedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Protocol
+
+    from kalepool.adapters.stellar.calls import ContractCall, Deployment
+    from kalepool.adapters.stellar.classic import Newcomer, Payment
+    from kalepool.adapters.stellar.envelopes import Sign
+    from kalepool.adapters.stellar.simulations import Simulation
+    from kalepool.adapters.stellar.templates import Template
+
+    class Simulator(Protocol):
+        """Lets a node try a transaction; ``chain.StellarChain`` does."""
+
+        async def simulate(self, envelope: bytes, called: str | None) -> Simulation:
+            """Try an envelope that calls a contract, or none."""
+
+
+_ANY_TIME: Final = Bounds(max_time=2**63 - 1)
+_MAX_FEE: Final = wire.MAX_U32
+
+
+class Transactions:
+    """Builds and signs. Whoever pays is the operator, by fee bump unless he is the source himself.
+
+    Args:
+        deployment: the contracts.
+        operator: who pays, G address.
+        signer: signs 32 bytes for an address; ``ports.Vault.sign``.
+        simulator: tries calls.
+        max_fee: ceiling on the whole fee of one transaction, stroops.
+        leeway: what is declared beyond a simulation.
+    """
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        operator: str,
+        signer: Sign,
+        simulator: Simulator,
+        *,
+        max_fee: int,
+        leeway: Leeway | None = None,
+    ) -> None:
+        self.deployment = deployment
+        self.operator = operator
+        self._signer = signer
+        self._simulator = simulator
+        self._max_fee = max_fee
+        self._leeway = leeway or Leeway()
+        self._templates: dict[str, Template] = {}
+
+    # Templates
+
+    def knows(self, call: ContractCall) -> bool:
+        """Tell whether a call can be built without a simulation."""
+        return self._template(call) is not None
+
+    def forget(self, call: ContractCall) -> None:
+        """Forget what calls of this shape need, after one was refused for its resources."""
+        self._templates.pop(call.shape, None)
+
+    async def learn(self, call: ContractCall, source: str) -> None:
+        """Learn from one simulation what all calls of this shape need.
+
+        Args:
+            call: one that would succeed in the ledger after the last closed one.
+            source: G address of an account that exists; of a plant, the farmer.
+
+        Raises:
+            SimulationError: a RejectedError, when it would fail, or the node's word about it cannot be true.
+            RetryableError: when no node gave an answer to be believed.
+        """
+        _check_source(call, source)
+        operation = call.on(self.deployment)
+        # An extension has no call from which a node could learn its footprint.
+        data = soroban_data(operation.needs, (0, 0, 0), 0) if operation.contract is None else None
+        transaction = envelopes.frame(
+            Lane(source, 0), _ANY_TIME, [envelopes.operation(operation.body)], fee=BASE_FEE, soroban=data
+        )
+        simulation = await self._simulator.simulate(envelopes.unsigned(transaction), operation.contract)
+        template = learn(call.shape, operation, simulation, self._leeway)
+        self._check_ceiling(call.shape, template.resource_fee + 2 * BASE_FEE)
+        self._templates[call.shape] = template
+
+    def whole_fee(self, call: ContractCall, bid: int) -> int:
+        """Give the most that a call of a known shape can cost with this bid, in stroops."""
+        return self._known(call).resource_fee + bid
+
+    # Contract calls
+
+    def build(self, call: ContractCall, lane: Lane, bounds: Bounds, bid: int) -> Sealed:
+        """Build, sign and fee-bump a contract call.
+
+        Args:
+            call: of a known shape.
+            lane: whose sequence number it takes; of a plant, the farmer's.
+            bounds: when it may land.
+            bid: inclusion fee of the fee bump in all, stroops, at least 200.
+
+        Raises:
+            RejectedError: when the fee would be above the ceiling, or the shape is not known.
+            ConfigError: when a key that must sign is not there.
+        """
+        _check_source(call, lane.source)
+        template, operation = self._known(call), call.on(self.deployment)
+        transaction = envelopes.frame(
+            lane,
+            bounds,
+            [envelopes.operation(operation.body)],
+            # A node compares this with the resource fee, though the fee bump pays.
+            fee=template.resource_fee + BASE_FEE,
+            soroban=template.soroban_data(operation.needs),
+        )
+        return self._seal(call.shape, transaction, lane, bounds, [lane.source], template.resource_fee, bid)
+
+    def bump_again(self, sealed: Sealed, bid: int) -> Sealed:
+        """Wrap the same signed transaction in a fee bump with another bid.
+
+        To take the place of one that waits in a node's queue, it must bid ten times as much.
+
+        Raises:
+            RejectedError: when the fee would be above the ceiling.
+            UsageError: when there is no fee bump around it.
+        """
+        if sealed.inner_hash == sealed.outer_hash:
+            raise UsageError("the operator's own transactions pay for themselves")
+        return self._bump("fee bump", sealed, bid)
+
+    # Classic transactions
+
+    def sponsor(self, newcomers: Sequence[Newcomer], sequence: int, bounds: Bounds, bid: int) -> Sealed:
+        """Build and sign the creation of sponsored accounts and trustlines by the operator.
+
+        Args:
+            newcomers: at most 19; each signs.
+            sequence: number that the operator's account takes.
+            bounds: when it may land.
+            bid: fee for each operation, stroops, at least 100.
+        """
+        operations = sponsor(newcomers, self.operator, self.deployment.network.asset)
+        signers = [self.operator, *dict.fromkeys(newcomer.address for newcomer in newcomers)]
+        return self._classic("sponsoring", operations, Lane(self.operator, sequence), bounds, signers, bid)
+
+    def pay(
+        self, payments: Sequence[Payment], lane: Lane, bounds: Bounds, bid: int, memo: str = ""
+    ) -> Sealed:
+        """Build and sign payments from one account, at most 100. The bid is per operation, as above."""
+        operations = pay(payments, self.deployment.network.asset)
+        return self._classic("payment", operations, lane, bounds, [lane.source], bid, memo)
+
+    def leave(
+        self,
+        lane: Lane,
+        bounds: Bounds,
+        bid: int,
+        last: Payment | None = None,
+        *,
+        has_trustline: bool = True,
+    ) -> Sealed:
+        """Build and sign the end of an account: a last payment, its trustline, its merge into the operator's.
+
+        Raises:
+            UsageError: for the operator's own account.
+        """
+        if lane.source == self.operator:
+            raise UsageError("the operator's account cannot be merged into itself")
+        asset = self.deployment.network.asset
+        operations = leave(self.operator, asset, last, has_trustline=has_trustline)
+        return self._classic("exit", operations, lane, bounds, [lane.source], bid)
+
+    def _classic(
+        self,
+        name: str,
+        operations: Sequence[bytes],
+        lane: Lane,
+        bounds: Bounds,
+        signers: Sequence[str],
+        bid: int,
+        memo: str = "",
+    ) -> Sealed:
+        bumps = lane.source != self.operator
+        inner_fee = (BASE_FEE if bumps else bid) * len(operations)
+        transaction = envelopes.frame(
+            lane, bounds, operations, fee=min(inner_fee, _MAX_FEE), memo=envelopes.text_memo(memo)
+        )
+        return self._seal(name, transaction, lane, bounds, signers, 0, bid * (len(operations) + bumps))
+
+    # Sealing
+
+    def _seal(
+        self,
+        name: str,
+        transaction: bytes,
+        lane: Lane,
+        bounds: Bounds,
+        signers: Sequence[str],
+        resource_fee: int,
+        bid: int,
+    ) -> Sealed:
+        self._check_ceiling(name, resource_fee + bid)
+        payload, signed = envelopes.sign(
+            transaction, self.deployment.network.network_id, signers, self._signer
+        )
+        sealed = Sealed(
+            inner_hash=payload.hex(),
+            outer_hash=payload.hex(),
+            lane=lane,
+            max_time=bounds.max_time,
+            envelope=envelopes.ENVELOPE_TX + signed,
+            fee=resource_fee + bid,
+            resource_fee=resource_fee,
+            signed=signed,
+        )
+        return sealed if lane.source == self.operator and not resource_fee else self._bump(name, sealed, bid)
+
+    def _bump(self, name: str, sealed: Sealed, bid: int) -> Sealed:
+        fee = sealed.resource_fee + bid
+        if bid < 2 * BASE_FEE:
+            raise UsageError(f"a fee bump bids at least {2 * BASE_FEE} stroops, not {bid}")
+        self._check_ceiling(name, fee)
+        payload, envelope = envelopes.bump(
+            sealed.signed, self.deployment.network.network_id, self.operator, fee, self._signer
+        )
+        return replace(sealed, outer_hash=payload.hex(), envelope=envelope, fee=fee)
+
+    def _check_ceiling(self, name: str, fee: int) -> None:
+        if fee > self._max_fee:
+            raise RejectedError(
+                f"{name} would cost up to {fee} stroops, more than the ceiling of {self._max_fee}",
+                hint="wait until fees fall, or raise the ceiling in kalepool.toml",
+            )
+
+    def _known(self, call: ContractCall) -> Template:
+        template = self._template(call)
+        if template is None:
+            raise RejectedError(
+                f"what a call such as {call.shape} needs is not known", hint="simulate one first"
+            )
+        return template
+
+    def _template(self, call: ContractCall) -> Template | None:
+        found = self._templates.get(call.shape)
+        if found is None and isinstance(call, Plant) and call.opens:
+            # Before a block is due no simulation can show its opener, so it is told from a follower.
+            follower = self._templates.get(replace(call, opens=False).shape)
+            return None if follower is None else follower.for_opener(self._leeway)
+        return found
+
+
+def _check_source(call: ContractCall, source: str) -> None:
+    if isinstance(call, Plant) and source != call.farmer:
+        raise UsageError("a plant is sent by the farmer's own account, whose signature is the consent")
