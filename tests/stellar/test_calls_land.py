@@ -14,7 +14,6 @@ from kalepool.core.contract import block_reward
 from kalepool.core.farm import Pail
 from kalepool.devnet.ledger import LedgerSettings
 from kalepool.errors import RejectedError, UsageError
-from kalepool.xdr.keys import block_key, pail_key
 from support.devnet import KALE, operation_codes
 from support.stellar import Pool
 from support.virtual import run
@@ -213,13 +212,11 @@ def test_a_tractor_harvests_many_blocks_in_a_call(pool: Pool) -> None:
 
 def test_a_contract_farmer_is_harvested_into_his_balance(pool: Pool) -> None:
     vault = contract_address(bytes(range(32)))
-    worked(pool, 1)
+    farmer = worked(pool, 1)
     # A C address cannot plant on the devnet, so its pail is put where it would be.
-    mine = pool.pail(pool.keys[next(reversed(pool.keys))], 0)
-    assert mine is not None
-    entry = pool.ledger.state.get(block_key(pool.kale, 0))
-    assert entry is not None
-    pool.ledger.put_now(pail_key(pool.kale, vault, 0), mine)
+    pail = pool.pail(farmer, 0)
+    assert pail is not None
+    pool.put_pail(vault, 0, pail)
     channel = pool.member("channel")
     harvest = Harvest(vault, 0)
     run(pool.transactions.learn(harvest, channel.public_key))

@@ -17,7 +17,8 @@ from kalepool.adapters.stellar.transactions import Transactions
 from kalepool.devnet.app import Application
 from kalepool.devnet.entries import KaleInstance, PlainInstance
 from kalepool.devnet.faults import FaultPlan, NodeFaults
-from kalepool.xdr.keys import instance_key
+from kalepool.devnet.state import Layer
+from kalepool.xdr.keys import instance_key, pail_key
 from support.devnet import Bench
 from support.virtual import loop_time
 
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 
     from stellar_sdk import Keypair
 
-    from kalepool.core.chain import Found
+    from kalepool.core.farm import Pail
     from kalepool.devnet.execution import Applied
     from kalepool.devnet.ledger import LedgerSettings
+    from kalepool.ports import Broadcaster, Chain
 
 URL = "http://127.0.0.1/"
 SECOND_URL = "http://127.0.0.1/nodes/second"
@@ -96,6 +98,8 @@ class Pool(Bench):
         )
         self.chain = StellarChain(self.rpc_client, self.network)
         self.broadcaster = StellarBroadcaster(self.rpc_client)
+        # The type checker holds both to their ports.
+        self.ports: tuple[Chain, Broadcaster] = (self.chain, self.broadcaster)
         self.transactions = Transactions(
             self.deployment, self.operator.public_key, self.sign, self.chain, max_fee=max_fee
         )
@@ -116,6 +120,13 @@ class Pool(Bench):
         self.keys[keys.public_key] = keys
         return keys
 
+    def put_pail(self, farmer: str, index: int, pail: Pail) -> None:
+        """Write a pail as if it had been planted now."""
+        layer = Layer(self.ledger.state, self.ledger.latest.sequence)
+        end = layer.sequence + self.ledger.settings.temporary_ttl - 1
+        layer.put(pail_key(self.kale, farmer, index), pail, end, temporary=True)
+        self.ledger.state.apply(layer.changes)
+
     def sign(self, address: str, payload: bytes) -> bytes:
         assert len(payload) == 32
         return self.keys[address].sign(payload)
@@ -130,8 +141,3 @@ class Pool(Bench):
 
     def applied(self, hash_hex: str) -> Applied:
         return self.ledger.by_hash[bytes.fromhex(hash_hex)]
-
-
-def must_be_found(found: Found) -> Found:
-    assert found.ledger > 0, found
-    return found

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 
 from kalepool.adapters.clock import NetworkClock
+
+if TYPE_CHECKING:
+    from kalepool.ports import Clock
 
 GENESIS = 1_700_000_000
 
@@ -40,6 +44,7 @@ class World:
     def __init__(self, speed: float = 1.0, ledger_seconds: float = 5.59, poll: float = 1.0) -> None:
         self.machine = Machine()
         self.clock = NetworkClock(monotonic=self.machine.time, sleep=self.machine.sleep)
+        self.port: Clock = self.clock  # the type checker holds it to its port
         self.speed, self.ledger_seconds, self.poll = speed, ledger_seconds, poll
         self.began = self.machine.at
         self.stood_still = 0.0

@@ -78,6 +78,7 @@ class _Node:
     is_known: bool = False  # it has said that it is on our network
     is_foreign: bool = False  # it has said that it is on another one
     ledger: int | None = None
+    trouble: str = ""  # why it rests
 
 
 class TornReadError(RetryableError):
@@ -193,7 +194,7 @@ class RpcClient:
         except RetryableError as error:
             self._blame(node, error)
             return node.name, [None] * len(calls)
-        node.pace.succeed()
+        self._praise(node)
         return node.name, [None if isinstance(answer, RetryableError) else answer for answer in answers]
 
     def note_ledger(self, answer: Answer, ledger: int) -> None:
@@ -227,7 +228,7 @@ class RpcClient:
         except RetryableError as error:
             self._blame(node, error)
             raise
-        node.pace.succeed()
+        self._praise(node)
         return result
 
     async def _known_node(self) -> _Node:
@@ -265,8 +266,9 @@ class RpcClient:
             if wait <= 0:
                 return node
             if now + wait > deadline:
+                why = f": {node.trouble}" if node.trouble else ""
                 raise RetryableError(
-                    f"no node may be asked for another {wait:.0f} s",
+                    f"no node may be asked for another {wait:.0f} s{why}",
                     hint="wait, or configure more nodes",
                 )
             await self._sleep(wait)
@@ -279,9 +281,13 @@ class RpcClient:
         body = await self._transport.post(node.name, node.url, batches.encode(calls, first_id))
         return batches.take_apart(body, calls, first_id, node.name)
 
+    def _praise(self, node: _Node) -> None:
+        node.trouble = ""
+        node.pace.succeed()
+
     def _blame(self, node: _Node, error: RetryableError) -> None:
         # Where a node that fails says the network stands no longer counts for the others.
-        node.ledger = None
+        node.ledger, node.trouble = None, error.message
         now = self._monotonic()
         if isinstance(error, BusyError) and error.retry_after_s is not None:
             node.pace.rest(now, error.retry_after_s)
