@@ -120,6 +120,7 @@ class Found:
         status: what it knows.
         tip: how far it sees, by which a NOT_FOUND is judged.
         ledger: where the transaction is, or 0.
+        closed_at: close time of that ledger, Unix seconds, or 0.
         fee_charged: stroops, or 0.
         code: result code of the transaction, inner where it was bumped; empty when not found.
         operation_codes: result codes of its operations.
@@ -132,6 +133,7 @@ class Found:
     status: Status
     tip: Tip
     ledger: int = 0
+    closed_at: int = 0
     fee_charged: int = 0
     code: str = ""
     operation_codes: tuple[str, ...] = ()

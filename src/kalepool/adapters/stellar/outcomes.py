@@ -64,6 +64,7 @@ def read_outcome(answer: Answer, wanted: str, network: Network) -> Found:
             status=Status.SUCCESS if succeeded else Status.FAILED,
             tip=tip,
             ledger=ledger,
+            closed_at=answer.number("createdAt", MAX_I64),
             fee_charged=result.fee_charged.int64,
             code=code,
             operation_codes=operations,

@@ -1,0 +1,1 @@
+"""The verbs: each takes ports and imports no adapter."""
