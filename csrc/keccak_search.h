@@ -30,7 +30,8 @@ void keccak_search_begin(struct keccak_search *search, const struct keccak_kerne
 void keccak_search_range(struct keccak_search *search, uint64_t first, uint64_t last);
 
 /* Known answers: the example that the contract's author published, found by search among its neighbours, and
- * exactly the reports of the reference for blocks of every size. Takes some 10 ms. */
+ * exactly the reports of the reference for blocks of every size and every bit of the word that is looked at. Takes
+ * some 50 ms. */
 bool keccak_self_test(const struct keccak_kernel *kernel);
 
 #endif

@@ -214,6 +214,59 @@ static void search_finding_everywhere(const uint64_t message[KECCAK_LANES], uint
         sink->reported(sink, first + i);
 }
 
+/* Report as a kernel must, but for one fault: bits of the word flipped, of the nonce ignored, or nonces left out. */
+static void search_with_fault(const uint64_t message[KECCAK_LANES], uint64_t first, unsigned bits,
+                              struct keccak_sink *sink, uint64_t flipped, uint64_t nonce_bits, uint64_t skipped)
+{
+    uint8_t hash[32];
+    for (uint64_t i = 0; i < ((uint64_t)KECCAK_GROUP << bits) - skipped; i++) {
+        uint64_t word = 0;
+        keccak_hash(message, (first + i) & nonce_bits, hash);
+        for (unsigned byte = 0; byte < 8; byte++)
+            word |= (uint64_t)hash[byte] << (8 * byte);
+        if (((word ^ flipped) & sink->mask) == 0)
+            sink->reported(sink, first + i);
+    }
+}
+
+static void search_with_one_bit_wrong(const uint64_t message[KECCAK_LANES], uint64_t first, unsigned bits,
+                                      struct keccak_sink *sink)
+{
+    /* As by a wrong last round constant: in a bit that no test of fewer than 15 zeros looks at. */
+    search_with_fault(message, first, bits, sink, (uint64_t)1 << 63, UINT64_MAX, 0);
+}
+
+static void search_without_the_highest_byte(const uint64_t message[KECCAK_LANES], uint64_t first, unsigned bits,
+                                            struct keccak_sink *sink)
+{
+    search_with_fault(message, first, bits, sink, 0, UINT64_MAX >> 8, 0);
+}
+
+static void search_without_the_last_group(const uint64_t message[KECCAK_LANES], uint64_t first, unsigned bits,
+                                          struct keccak_sink *sink)
+{
+    search_with_fault(message, first, bits, sink, 0, UINT64_MAX, bits == KECCAK_STEP_BITS_MAX ? KECCAK_GROUP : 0);
+}
+
+static void search_without_fault(const uint64_t message[KECCAK_LANES], uint64_t first, unsigned bits,
+                                 struct keccak_sink *sink)
+{
+    search_with_fault(message, first, bits, sink, 0, UINT64_MAX, 0);
+}
+
+static void test_a_kernel_that_is_wrong_in_one_place_fails_its_known_answers(void)
+{
+    struct keccak_kernel kernel = keccak_kernel_portable;
+    kernel.search = search_without_fault;
+    CHECK(keccak_self_test(&kernel));
+    kernel.search = search_with_one_bit_wrong;
+    CHECK(!keccak_self_test(&kernel));
+    kernel.search = search_without_the_highest_byte;
+    CHECK(!keccak_self_test(&kernel));
+    kernel.search = search_without_the_last_group;
+    CHECK(!keccak_self_test(&kernel));
+}
+
 static void test_a_wrong_kernel_fails_its_known_answers(void)
 {
     struct keccak_kernel wrong = keccak_kernel_portable;
@@ -280,6 +333,7 @@ int main(void)
     test_the_reference_hashes_as_the_textbook();
     test_zeros_and_their_masks_agree();
     test_a_wrong_kernel_fails_its_known_answers();
+    test_a_kernel_that_is_wrong_in_one_place_fails_its_known_answers();
     test_reports_that_do_not_hold_are_counted();
     test_the_fastest_kernel_of_every_subset_of_features_needs_no_more();
 #if defined(__x86_64__)
