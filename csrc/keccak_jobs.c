@@ -1,3 +1,4 @@
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +15,14 @@ static bool spec_is_valid(const keccak_job_spec *spec)
     return spec->cap <= 64 && isfinite(spec->weight) && spec->weight >= 0;
 }
 
-/* Chance that one hash has more than the best's zeros, times what those are worth up to the cap. */
+/* Chance that one hash has more than the best's zeros, times what those are worth up to the cap. A weight so small
+ * or so large that the product leaves the range of a double is still more than nothing, and finite. */
 static double worth_of(const struct keccak_job *job)
 {
-    if (job->exhausted || job->best.zeros >= (int)job->cap)
+    if (job->exhausted || job->best.zeros >= (int)job->cap || !(job->weight > 0))
         return 0;
-    return job->weight * (ldexp(1, -4 * job->best.zeros) - ldexp(1, -4 * (int)job->cap)) / 15;
+    const double gain = (ldexp(1, -4 * job->best.zeros) - ldexp(1, -4 * (int)job->cap)) / 15;
+    return fmin(fmax(job->weight * gain, DBL_TRUE_MIN), DBL_MAX);
 }
 
 static bool goes_before(const struct keccak_job *a, const struct keccak_job *b)

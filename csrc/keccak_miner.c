@@ -19,6 +19,10 @@
 #define CHUNK_NS 2000000u
 #define CHUNK_FIRST 1024u
 #define CHUNK_MAX ((uint64_t)1 << 20)
+/* A chunk is at most so many times the one before: where the clock ticks rarely, none may seem to cost nothing. */
+#define CHUNK_GROWTH 8u
+/* How long a stop waits for chunks under way. They take 2 ms of CPU time, but a nice worker may not get that soon. */
+#define STOP_NS 40000000u
 /* A kernel's tables take 20 kB; the rest is for libc. */
 #define STACK_BYTES (256u * 1024u)
 
@@ -32,6 +36,7 @@ struct keccak_miner {
     uint64_t hashes, improvements, refuted;
     uint32_t busy;
     uint32_t thread_count;
+    pid_t process; /* whose threads these are: a forked child has none of them */
     int niceness;
     bool running, ending;
     pthread_t threads[];
@@ -44,25 +49,34 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void stop_locked(keccak_miner *miner)
+static struct timespec timespec_of(uint64_t ns)
 {
-    miner->running = false;
-    pthread_cond_broadcast(&miner->changed);
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
 }
 
 /* Is there something to do now? Notices a deadline that has passed. */
 static bool has_work(keccak_miner *miner)
 {
     if (miner->running && miner->deadline_ns && now_ns() >= miner->deadline_ns)
-        stop_locked(miner);
+        miner->running = false;
     return miner->running && keccak_jobs_worth(&miner->jobs);
+}
+
+/* Wake the waiters, who look for themselves what has changed. Not under the lock, which the caller holds: whoever wakes
+ * takes the CPU from a nice worker at once, and would then need the lock of one that does not run. */
+static void tell_waiters(keccak_miner *miner)
+{
+    pthread_mutex_unlock(&miner->lock);
+    pthread_cond_broadcast(&miner->changed);
+    pthread_mutex_lock(&miner->lock);
 }
 
 /* Nonces that will take CHUNK_NS, going by the chunk before. */
 static uint64_t next_chunk(uint64_t nonces, uint64_t elapsed_ns)
 {
     const double chunk = (double)nonces * CHUNK_NS / (double)(elapsed_ns ? elapsed_ns : 1);
-    return chunk < CHUNK_MAX ? (uint64_t)chunk : CHUNK_MAX;
+    const uint64_t most = nonces < CHUNK_MAX / CHUNK_GROWTH ? nonces * CHUNK_GROWTH : CHUNK_MAX;
+    return chunk < (double)most ? (uint64_t)chunk : most;
 }
 
 static void *work(void *argument)
@@ -79,8 +93,9 @@ static void *work(void *argument)
     pthread_mutex_lock(&miner->lock);
     while (!miner->ending) {
         if (!has_work(miner)) {
-            pthread_cond_broadcast(&miner->changed);
-            pthread_cond_wait(&miner->work, &miner->lock);
+            tell_waiters(miner);
+            if (!miner->ending && !has_work(miner))
+                pthread_cond_wait(&miner->work, &miner->lock);
             continue;
         }
         keccak_jobs_grant(&miner->jobs, chunk, &grant);
@@ -98,10 +113,10 @@ static void *work(void *argument)
         miner->hashes += grant.last - grant.first + 1;
         miner->refuted += search.refuted;
         if (search.refuted)
-            stop_locked(miner);
+            miner->running = false;
         if (keccak_jobs_settle(&miner->jobs, &grant, &search.best)) {
             miner->improvements++;
-            pthread_cond_broadcast(&miner->changed);
+            tell_waiters(miner);
         }
     }
     pthread_mutex_unlock(&miner->lock);
@@ -180,6 +195,7 @@ int keccak_miner_new(const keccak_miner_config *config, keccak_miner **result)
         return KECCAK_NO_MEMORY;
     miner->kernel = kernel;
     miner->niceness = config->niceness;
+    miner->process = getpid();
     if (!init_sync(miner)) {
         free(miner);
         return KECCAK_NO_MEMORY;
@@ -194,11 +210,12 @@ int keccak_miner_new(const keccak_miner_config *config, keccak_miner **result)
 
 void keccak_miner_free(keccak_miner *miner)
 {
-    if (!miner)
-        return;
+    if (!miner || miner->process != getpid())
+        return; /* in a forked child: no thread would ever be joined, and its copy of the memory goes with it */
     pthread_mutex_lock(&miner->lock);
     miner->ending = true;
-    stop_locked(miner);
+    miner->running = false;
+    pthread_cond_broadcast(&miner->changed);
     pthread_cond_broadcast(&miner->work);
     pthread_mutex_unlock(&miner->lock);
     for (uint32_t i = 0; i < miner->thread_count; i++)
@@ -210,11 +227,18 @@ void keccak_miner_free(keccak_miner *miner)
     free(miner);
 }
 
+/* The set has changed. Workers that stand still are left alone: a start will wake them. */
+static void wake_workers(keccak_miner *miner)
+{
+    if (miner->running)
+        pthread_cond_broadcast(&miner->work);
+}
+
 int keccak_miner_add(keccak_miner *miner, const keccak_job_spec *spec, uint64_t *id)
 {
     pthread_mutex_lock(&miner->lock);
     const int error = keccak_jobs_add(&miner->jobs, spec, id);
-    pthread_cond_broadcast(&miner->work);
+    wake_workers(miner);
     pthread_mutex_unlock(&miner->lock);
     return error;
 }
@@ -223,7 +247,7 @@ int keccak_miner_change(keccak_miner *miner, uint64_t id, const keccak_job_spec 
 {
     pthread_mutex_lock(&miner->lock);
     const int error = keccak_jobs_change(&miner->jobs, id, spec);
-    pthread_cond_broadcast(&miner->work);
+    wake_workers(miner);
     pthread_mutex_unlock(&miner->lock);
     return error;
 }
@@ -232,7 +256,7 @@ int keccak_miner_weigh(keccak_miner *miner, uint64_t id, uint32_t cap, double we
 {
     pthread_mutex_lock(&miner->lock);
     const int error = keccak_jobs_weigh(&miner->jobs, id, cap, weight);
-    pthread_cond_broadcast(&miner->work);
+    wake_workers(miner);
     pthread_mutex_unlock(&miner->lock);
     return error;
 }
@@ -299,17 +323,19 @@ int keccak_miner_start(keccak_miner *miner, uint64_t deadline_ns)
 
 void keccak_miner_stop(keccak_miner *miner)
 {
+    const struct timespec until = timespec_of(now_ns() + STOP_NS);
     pthread_mutex_lock(&miner->lock);
-    stop_locked(miner);
+    miner->running = false;
+    pthread_cond_broadcast(&miner->changed);
     while (miner->busy && !miner->running) /* until the chunks under way are done, or somebody starts anew */
-        pthread_cond_wait(&miner->changed, &miner->lock);
+        if (pthread_cond_timedwait(&miner->changed, &miner->lock, &until) != 0)
+            break;
     pthread_mutex_unlock(&miner->lock);
 }
 
 void keccak_miner_wait(keccak_miner *miner, uint64_t seen, uint64_t until_ns, keccak_miner_stats *stats)
 {
-    const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u),
-                                   .tv_nsec = (long)(until_ns % 1000000000u)};
+    const struct timespec until = timespec_of(until_ns);
     pthread_mutex_lock(&miner->lock);
     while (miner->improvements <= seen && (miner->busy || has_work(miner)))
         if (pthread_cond_timedwait(&miner->changed, &miner->lock, &until) != 0)

@@ -84,7 +84,8 @@ int keccak_miner_self_test(const char *kernel);
 
 /* Make a miner, standing still. On failure nothing is left behind and *miner is NULL. */
 int keccak_miner_new(const keccak_miner_config *config, keccak_miner **miner);
-/* Stop, end the threads, free everything. NULL is allowed. */
+/* Stop, end the threads, free everything; waits for the threads however long that takes. NULL is allowed. A forked
+ * child has none of the threads: this is the only call it may make, and it does nothing there. */
 void keccak_miner_free(keccak_miner *miner);
 
 int keccak_miner_add(keccak_miner *miner, const keccak_job_spec *spec, uint64_t *id);
@@ -101,7 +102,8 @@ void keccak_miner_read_stats(keccak_miner *miner, keccak_miner_stats *stats);
 
 /* Search until `deadline_ns` of CLOCK_MONOTONIC; 0 means until stopped. */
 int keccak_miner_start(keccak_miner *miner, uint64_t deadline_ns);
-/* Returns when no worker is hashing any more: within a few milliseconds. */
+/* Returns when no worker is hashing any more, within a few milliseconds; or after 40 ms, where the system gives a
+ * worker no CPU time to end its chunk. Such a chunk is booked when it is done: until then `busy` counts it. */
 void keccak_miner_stop(keccak_miner *miner);
 /* Sleep until an improvement beyond `seen`, until the search has stopped or has no job worth a hash left, or until
  * `until_ns` of CLOCK_MONOTONIC; then read the stats. */

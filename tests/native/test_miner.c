@@ -1,11 +1,14 @@
 /* The jobs' order, and the worker threads under load: start, stop, add, change, remove and read, all at once.
  * The load runs for as many seconds as the first argument says; under ThreadSanitizer that is the point of it. */
 #define _GNU_SOURCE
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "keccak_jobs.h"
@@ -84,6 +87,23 @@ static void test_worth_is_weight_times_chance_and_nothing_at_the_cap(void)
     CHECK(keccak_jobs_weigh(&jobs, heavy, 2, 20) == KECCAK_OK);
     CHECK(keccak_jobs_worth(&jobs));
     keccak_jobs_free(&jobs);
+}
+
+static void test_any_weight_above_nothing_is_worth_something(void)
+{
+    static const double weights[] = {5e-324, 1e-300, 1, 1e308, 1.7976931348623157e308};
+    for (size_t i = 0; i < sizeof weights / sizeof *weights; i++)
+        for (int zeros = -1; zeros < 64; zeros++) {
+            struct keccak_jobs jobs = {0};
+            uint64_t id;
+            keccak_job_spec spec = spec_of(1);
+            spec.weight = weights[i];
+            CHECK(keccak_jobs_add(&jobs, &spec, &id) == KECCAK_OK);
+            struct keccak_grant done = {.id = id, .revision = keccak_jobs_find(&jobs, id)->revision};
+            keccak_jobs_settle(&jobs, &done, &(struct keccak_best){.zeros = zeros});
+            CHECK(keccak_jobs_worth(&jobs) && isfinite(jobs.heap[0]->worth));
+            keccak_jobs_free(&jobs);
+        }
 }
 
 static void test_grants_never_overlap_and_end_with_the_u64_range(void)
@@ -231,6 +251,63 @@ static void test_a_deadline_that_has_passed_stops_at_once(void)
     keccak_miner_free(miner);
 }
 
+/* A child of fork() has the miner, but no worker: to end must not wait for any. */
+static void test_a_forked_child_ends_without_its_parents_threads(void)
+{
+    keccak_miner *miner;
+    keccak_miner_stats stats;
+    const keccak_job_spec spec = spec_of(1);
+    uint64_t id;
+    int status = 1;
+    CHECK(keccak_miner_new(&(keccak_miner_config){.threads = 2}, &miner) == KECCAK_OK);
+    CHECK(keccak_miner_add(miner, &spec, &id) == KECCAK_OK);
+    CHECK(keccak_miner_start(miner, 0) == KECCAK_OK);
+    keccak_miner_wait(miner, 0, now_ns() + 10000000000u, &stats);
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(10);
+        keccak_miner_free(miner);
+        _exit(0);
+    }
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+    keccak_miner_free(miner);
+}
+
+static void *keep_busy(void *ended)
+{
+    while (!atomic_load((atomic_bool *)ended))
+        ;
+    return NULL;
+}
+
+/* Nice workers beside greedy threads may wait a second for their turn: a stop does not. */
+static void test_a_stop_does_not_wait_for_workers_that_get_no_cpu(void)
+{
+    enum { HOGS = 8, STOPS = 15 };
+    keccak_miner *miner;
+    pthread_t hogs[HOGS];
+    atomic_bool ended = false;
+    const keccak_job_spec spec = spec_of(1);
+    uint64_t id;
+    unsigned late = 0;
+    CHECK(keccak_miner_new(&(keccak_miner_config){.threads = 8, .niceness = 19}, &miner) == KECCAK_OK);
+    CHECK(keccak_miner_add(miner, &spec, &id) == KECCAK_OK);
+    for (unsigned i = 0; i < HOGS; i++)
+        CHECK(pthread_create(&hogs[i], NULL, keep_busy, &ended) == 0);
+    for (unsigned i = 0; i < STOPS; i++) {
+        CHECK(keccak_miner_start(miner, 0) == KECCAK_OK);
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        const uint64_t began_ns = now_ns();
+        keccak_miner_stop(miner);
+        late += now_ns() - began_ns > 150000000u; /* our own turn may come late as well, but not by that much */
+    }
+    atomic_store(&ended, true);
+    for (unsigned i = 0; i < HOGS; i++)
+        pthread_join(hogs[i], NULL);
+    CHECK(late == 0);
+    keccak_miner_free(miner);
+}
+
 struct load {
     keccak_miner *miner;
     uint64_t until_ns;
@@ -289,7 +366,7 @@ static void test_everything_at_once(unsigned seconds)
     for (unsigned i = 0; i < LOAD_THREADS; i++)
         pthread_join(threads[i], NULL);
     keccak_miner_stop(miner);
-    keccak_miner_read_stats(miner, &stats);
+    keccak_miner_wait(miner, UINT64_MAX, now_ns() + 10000000000u, &stats); /* the last chunk may be late */
     CHECK(stats.jobs == KEPT_JOBS && stats.busy == 0 && stats.hashes > 0);
     printf("%u s of load: %u turns, %u million hashes\n", seconds, atomic_load(&turns),
            (unsigned)(stats.hashes / 1000000));
@@ -302,6 +379,7 @@ int main(int count, char **arguments)
 {
     test_equal_jobs_take_turns_and_the_lowest_best_comes_first();
     test_worth_is_weight_times_chance_and_nothing_at_the_cap();
+    test_any_weight_above_nothing_is_worth_something();
     test_grants_never_overlap_and_end_with_the_u64_range();
     test_results_for_a_job_that_changed_or_went_are_dropped();
     test_a_known_best_is_hashed_not_believed();
@@ -309,6 +387,8 @@ int main(int count, char **arguments)
     test_the_number_of_threads_does_not_change_the_answer();
     test_a_stopped_miner_has_hashed_everything_below_its_cursors();
     test_a_deadline_that_has_passed_stops_at_once();
+    test_a_forked_child_ends_without_its_parents_threads();
+    test_a_stop_does_not_wait_for_workers_that_get_no_cpu();
     test_everything_at_once(count > 1 ? (unsigned)atoi(arguments[1]) : 2);
     return failures ? EXIT_FAILURE : EXIT_SUCCESS;
 }
