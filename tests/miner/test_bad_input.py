@@ -41,6 +41,7 @@ BAD_JOBS = {
     "weight-negative": replace(GOOD, weight=-0.5),
     "weight-nan": replace(GOOD, weight=math.nan),
     "weight-infinite": replace(GOOD, weight=math.inf),
+    "weight-above-doubles": replace(GOOD, weight=10**400),
 }
 
 
@@ -132,6 +133,27 @@ def test_a_worth_out_of_range_is_refused() -> None:
         for cap, weight in ((-1, 1.0), (65, 1.0), (1, -1.0), (1, math.nan)):
             with pytest.raises(UsageError):
                 miner.weigh(job_id, cap=cap, weight=weight)
+
+
+def test_a_time_that_is_no_number_is_refused() -> None:
+    with Miner(threads=1) as miner:
+        with pytest.raises(UsageError):
+            miner.start(math.nan)
+        with pytest.raises(UsageError):
+            miner.wait(0, math.nan)
+
+
+def test_an_engine_that_was_not_built_is_a_configuration_error() -> None:
+    program = """
+import sys
+sys.modules["kalepool._miner"] = None
+from kalepool.cli.app import main
+sys.exit(main(["bench"]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("error: the hash engine was not built")
+    assert "hint: " in done.stderr
 
 
 def test_more_jobs_than_memory_is_an_error_that_leaves_a_working_miner() -> None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kalepool.adapters import miner as adapter
 from kalepool.adapters.miner import MAX_THREADS, Job, JobId, Miner, Progress, fastest_kernel, kernels, search
 from kalepool.core.proof import verify
 from kalepool.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TOP = 2**64
 LATE_S = 30.0  # a patience that only a hung miner exhausts
@@ -21,6 +29,12 @@ LATE_S = 30.0  # a patience that only a hung miner exhausts
 
 def job_of(farmer: int, **changes: object) -> Job:
     return Job(index=5, entropy=b"\x01" * 32, farmer=farmer.to_bytes(32, "big"), **changes)  # type: ignore[arg-type]
+
+
+def stop(miner: Miner) -> None:
+    """Stop it, and wait for chunks that a busy machine lets end late."""
+    miner.stop()
+    assert miner.wait(TOP - 1, time.monotonic() + LATE_S).busy == 0
 
 
 def run_until_idle(miner: Miner) -> None:
@@ -106,7 +120,7 @@ def test_jobs_come_change_and_go_while_it_runs() -> None:
         while miner.read(second).best is None:
             stats = miner.wait(stats.improvements, until_s)
         miner.remove(second)
-        miner.stop()
+        stop(miner)
         assert miner.stats().jobs == 1
         changed = miner.read(first)
         assert changed.hashes == changed.cursor - 1000
@@ -132,14 +146,14 @@ def test_stopped_means_that_nothing_is_hashed_any_more() -> None:
         job_id = miner.add(job_of(1))
         miner.start()
         miner.wait(0, time.monotonic() + LATE_S)
-        miner.stop()
+        stop(miner)
         stats, done = miner.stats(), miner.read(job_id)
         assert (stats.busy, stats.running) == (0, False)
         assert done.hashes == done.cursor == stats.hashes
         assert miner.wait(TOP - 1, time.monotonic() + LATE_S) == stats
         miner.start()
         miner.wait(stats.improvements, time.monotonic() + LATE_S)
-        miner.stop()
+        stop(miner)
         assert miner.read(job_id).hashes > done.hashes
 
 
@@ -209,6 +223,72 @@ def test_a_wait_in_another_thread_ends_when_the_miner_is_closed() -> None:
     miner.close()
     with pytest.raises(UsageError, match="closed"):
         miner.stats()
+
+
+class InterruptedInTime(Exception):  # noqa: N818 - stands for Ctrl-C
+    """What a signal's handler raised."""
+
+
+@pytest.fixture
+def soon_interrupted() -> Iterator[None]:
+    """Have this thread interrupted by a signal in a moment, as by Ctrl-C."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise InterruptedInTime
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    yield
+    timer.join()
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.usefixtures("soon_interrupted")
+def test_a_signal_ends_a_long_wait() -> None:
+    with Miner(threads=1) as miner:
+        miner.add(job_of(1))
+        miner.start()
+        began_s = time.monotonic()
+        with pytest.raises(InterruptedInTime):
+            miner.wait(TOP - 1, began_s + LATE_S)
+        assert time.monotonic() - began_s < LATE_S / 3
+
+
+@pytest.mark.usefixtures("soon_interrupted")
+def test_a_signal_ends_a_long_search() -> None:
+    began_s = time.monotonic()
+    with pytest.raises(InterruptedInTime):
+        search(job_of(1), 2**40)
+    assert time.monotonic() - began_s < LATE_S
+
+
+def test_a_search_in_slices_finds_what_one_search_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = search(job_of(1, cursor=TOP - 100_000), 100_000)
+    monkeypatch.setattr(adapter, "_SLICE_NONCES", 777)
+    assert search(job_of(1, cursor=TOP - 100_000), 100_000, threads=3) == whole
+
+
+def _in_a_child(miner: Miner) -> None:
+    # Ends by a failure or by multiprocessing's own exit; a hang is what this is about.
+    with pytest.raises(UsageError, match="another process"):
+        miner.stop()
+    miner.close()
+    assert search(job_of(1), 1000, threads=2).zeros > 0
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_is_told_that_the_threads_are_not_its_own() -> None:
+    with Miner(threads=2) as miner:
+        job_id = miner.add(job_of(1))
+        miner.start()
+        child = multiprocessing.get_context("fork").Process(target=_in_a_child, args=(miner,))
+        child.start()
+        child.join(LATE_S)
+        assert child.exitcode == 0
+        # And the parent's is as it was.
+        assert miner.read(job_id).best is not None
+        stop(miner)
 
 
 def test_other_threads_run_while_it_hashes() -> None:

@@ -142,6 +142,15 @@ def test_a_wrong_kernels_rate_counts_for_nothing() -> None:
     assert set(report.zeros_expected().values()) == {0.0}
 
 
+def test_ctrl_c_says_stopped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(*_: object, **__: object) -> Proof:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmark, "search", interrupt)
+    assert main(["bench", "--kernel", "portable"]) == 130
+    assert capsys.readouterr() == ("", "stopped\n")
+
+
 @pytest.mark.parametrize(
     "words", [["--kernel", "abacus"], ["--threads", "0"], ["--threads", "10000"], ["--seconds", "0"]]
 )

@@ -7,15 +7,25 @@ proof is hashed once more by an implementation that is not ours before it leaves
 from __future__ import annotations
 
 import math
+import os
+import sys
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NewType, Self
 
-from kalepool._miner import ffi, lib
 from kalepool.core.farm import Proof
 from kalepool.core.proof import MAX_U32, MAX_U64, verify
 from kalepool.errors import ConfigError, InternalError, KalepoolError, UsageError
+
+try:
+    from kalepool._miner import ffi, lib
+except ImportError as error:
+    raise ConfigError(
+        f"the hash engine was not built for this Python: {error}",
+        hint="install kalepool with pip where a C compiler and Python's headers are",
+    ) from error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +36,9 @@ JobId = NewType("JobId", int)
 MAX_THREADS = 1024
 MAX_ZEROS = 64
 _MAX_NICENESS = 19
+# Python handles a Ctrl-C only between calls into C: what may take long is done in slices.
+_SLICE_NONCES = 2**21  # a thread's share; with the slowest kernel under a second
+_SLICE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +70,7 @@ class Progress:
 
     Attributes:
         cursor: nonces from here on have been given to no worker; 2**64 when none is left. Every nonce below,
-            from the job's first, has been hashed once the miner has stopped.
+            from the job's first, has been hashed once the miner has stopped and no worker is busy.
         hashes: done since the job was added or changed.
         best: the proof with most zeros, or None before the first.
     """
@@ -121,7 +134,7 @@ def fastest_kernel() -> str:
 
 
 def self_test(kernel: str) -> None:
-    """Hold a kernel against its known answers; takes some 10 ms.
+    """Hold a kernel against its known answers; takes some 50 ms.
 
     Raises:
         UsageError: no such kernel here.
@@ -160,9 +173,15 @@ def search(job: Job, count: int, *, threads: int = 1, kernel: str | None = None)
             hint="a nonce is never hashed twice: no wrap",
         )
     name = _sound_kernel(kernel)
-    best = ffi.new("keccak_job_state *")
-    _ensure(lib.keccak_search_nonces(_kernel_name(name), _threads(threads), spec, count, best), name)
-    return _checked(_proof(best), job)
+    best, state = None, ffi.new("keccak_job_state *")
+    for done in range(0, count, _SLICE_NONCES * _threads(threads)):
+        spec.cursor = job.cursor + done
+        part = min(_SLICE_NONCES * threads, count - done)
+        _ensure(lib.keccak_search_nonces(_kernel_name(name), threads, spec, part, state), name)
+        if best is None or state.zeros > best.zeros:
+            best = _proof(state)
+    assert best is not None  # there was a first slice
+    return _checked(best, job)
 
 
 def clock_hz(adds: int = 1_000_000) -> float:
@@ -176,7 +195,8 @@ class Miner:
 
     The worth of a hash is the chance that it betters the job, times the job's weight: with equal weights the lowest
     best comes first, none at its cap is taken, and equals take turns. Methods may be called from any thread. Close
-    the miner, or use it in a ``with`` block: its threads end there.
+    the miner, or use it in a ``with`` block: its threads end there. A forked child has the object and none of the
+    threads: there only ``close`` works.
 
     Args:
         threads: by default one for each physical core that the process may use.
@@ -218,6 +238,7 @@ class Miner:
         made = ffi.new("keccak_miner **")
         _ensure(lib.keccak_miner_new(config, made), self.kernel)
         self._handle = ffi.gc(made[0], lib.keccak_miner_free)
+        self._process = os.getpid()
         self._jobs: dict[JobId, Job] = {}
         self._proofs: dict[JobId, Proof] = {}  # checked already
         self._jobs_lock = threading.Lock()
@@ -235,6 +256,8 @@ class Miner:
 
     def close(self) -> None:
         """Stop, end the threads and free everything. A second call does nothing."""
+        if self._process != os.getpid():
+            return  # a forked child: none of the threads is here, and any lock may be held by one that is not
         with self._calls:
             if self._closed:
                 return
@@ -247,6 +270,8 @@ class Miner:
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
+        if self._process != os.getpid():
+            raise UsageError("the miner's threads are in another process", hint="make it after the fork")
         with self._calls:
             if self._closed:
                 raise UsageError("the miner has been closed")
@@ -320,7 +345,11 @@ class Miner:
             _ensure(lib.keccak_miner_start(miner, deadline_ns), self.kernel)
 
     def stop(self) -> None:
-        """Stop searching; when this returns, no worker hashes any more. Takes a few milliseconds."""
+        """Stop searching; when this returns, no worker hashes any more. Takes a few milliseconds.
+
+        It takes 40 ms at most. Where the system gives a nice worker no CPU for so long, the last chunk is booked
+        when it is done: ``stats().busy`` tells, and ``wait`` waits for it.
+        """
         with self._open() as miner:
             lib.keccak_miner_stop(miner)
 
@@ -345,10 +374,14 @@ class Miner:
         Raises:
             InternalError: as ``stats``.
         """
-        found = ffi.new("keccak_miner_stats *")
+        found, until_ns = ffi.new("keccak_miner_stats *"), _nanoseconds(until_s)
         with self._open() as miner:
-            lib.keccak_miner_wait(miner, _u64(seen), _nanoseconds(until_s), found)
-        return self._stats(found)
+            while True:
+                slice_ns = min(until_ns, time.monotonic_ns() + int(_SLICE_S * 1e9))
+                lib.keccak_miner_wait(miner, _u64(seen), slice_ns, found)
+                # One that ends before its time has its reason; at its time it may have one, and the next tells.
+                if found.improvements > seen or not slice_ns <= time.monotonic_ns() < until_ns:
+                    return self._stats(found)
 
     def _stats(self, found: Any) -> Stats:
         if found.refuted:
@@ -388,7 +421,7 @@ def _checked(proof: Proof, job: Job) -> Proof:
 def _check_worth(cap: int, weight: float) -> None:
     if not 0 <= cap <= MAX_ZEROS:
         raise UsageError(f"a cap is 0 to {MAX_ZEROS} zeros, not {cap}")
-    if not (math.isfinite(weight) and weight >= 0):
+    if not 0 <= weight <= sys.float_info.max:
         raise UsageError(f"a weight is finite and not negative, not {weight}")
 
 
@@ -438,6 +471,8 @@ def _u64(value: int) -> int:
 
 
 def _nanoseconds(at_s: float) -> int:
+    if math.isnan(at_s):
+        raise UsageError("a time is a number")
     return int(min(max(at_s, 0.0), 2.0**33) * 1e9)
 
 

@@ -14,7 +14,7 @@ from typer.exceptions import TyperException
 from kalepool import __version__
 from kalepool.cli.commands.bench import bench
 from kalepool.cli.commands.devnet import devnet
-from kalepool.cli.output import EXIT_BUG, Output
+from kalepool.cli.output import EXIT_BUG, EXIT_INTERRUPTED, Output
 from kalepool.errors import KalepoolError, UsageError
 
 _FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose"}
@@ -101,8 +101,7 @@ def main(argv: list[str] | None = None) -> int:
         where = f"kalepool {command} --help" if known else "kalepool --help"
         return output.fail(command, UsageError(text.rstrip("."), hint=f"see `{where}`"))
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("stopped\n")
-        return 130
+        result = EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader has gone (`| head`); nothing is left to say to it.
         with contextlib.suppress(OSError):
@@ -110,6 +109,8 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except Exception as error:  # noqa: BLE001 - the last resort of a program: one line, not a traceback
         return _bug(output, command, error)
+    if result == EXIT_INTERRUPTED:  # also what typer makes of a KeyboardInterrupt
+        sys.stderr.write("stopped\n")
     return result if isinstance(result, int) else 0
 
 

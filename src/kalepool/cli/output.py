@@ -29,6 +29,7 @@ EXIT_CODES: dict[type[errors.KalepoolError], int] = {
     errors.UnresolvedError: 8,
 }
 EXIT_BUG = 1
+EXIT_INTERRUPTED = 130  # as shells have it: 128 + SIGINT
 
 
 @dataclass(slots=True)
