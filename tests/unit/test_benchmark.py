@@ -78,6 +78,12 @@ def test_every_kernel_is_timed_with_one_thread_and_with_many() -> None:
     assert zeros[1] > zeros[10] > zeros[100] > 0
 
 
+def test_the_few_windows_below_all_others_are_not_believed() -> None:
+    # Two of a hundred are faster than the CPU's limit: their clock was misread.
+    series = benchmark._Series("avx512", 8, 1, CHAIN_DIGEST, cycles=[130.0] * 98 + [117.0] * 2)
+    assert benchmark._rate(series, 0.0, ZEN_4).cycles_per_hash == 130.0
+
+
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 3601.0, float("nan")])
 def test_a_duration_out_of_range_is_refused(seconds: float) -> None:
     with pytest.raises(UsageError, match="seconds"):
