@@ -26,6 +26,9 @@ def hoist_global_options(args: list[str]) -> tuple[list[str], list[str]]:
     """Part global options from the command and its words, so that they work before and after it.
 
     Nothing behind ``--`` is touched. Give the global options and the rest.
+
+    Raises:
+        UsageError: when an option that needs a value ends the line.
     """
     front: list[str] = []
     rest: list[str] = []
@@ -37,8 +40,10 @@ def hoist_global_options(args: list[str]) -> tuple[list[str], list[str]]:
         elif word in _FLAGS or word.partition("=")[0] in _WITH_VALUE:
             front.append(word)
             if word in _WITH_VALUE:
-                # A missing value is left for the parser to complain about.
-                front.extend(value for value in [next(words, None)] if value is not None)
+                value = next(words, None)
+                if value is None:
+                    raise UsageError(f"{word} requires an argument", hint="see `kalepool --help`")
+                front.append(value)
         else:
             rest.append(word)
     return front, rest
@@ -86,7 +91,15 @@ app.command("devnet")(devnet)
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program and give its exit code."""
-    front, rest = hoist_global_options(sys.argv[1:] if argv is None else argv)
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        front, rest = hoist_global_options(words)
+    except UsageError as error:
+        return Output(json="--json" in words).fail("", error)
+    return _run(front, rest)
+
+
+def _run(front: list[str], rest: list[str]) -> int:
     output = Output(json="--json" in front, verbose="-v" in front or "--verbose" in front)
     command = next((word for word in rest if not word.startswith("-")), "")
     try:
@@ -102,16 +115,25 @@ def main(argv: list[str] | None = None) -> int:
         return output.fail(command, UsageError(text.rstrip("."), hint=f"see `{where}`"))
     except (KeyboardInterrupt, typer.Abort):
         result = EXIT_INTERRUPTED
+    except SystemExit as error:
+        # What typer makes of a reader that has gone (`| head`): there is nobody left to tell of it.
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return _leave_quietly()
     except BrokenPipeError:
-        # The reader has gone (`| head`); nothing is left to say to it.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _leave_quietly()
     except Exception as error:  # noqa: BLE001 - the last resort of a program: one line, not a traceback
         return _bug(output, command, error)
     if result == EXIT_INTERRUPTED:  # also what typer makes of a KeyboardInterrupt
         sys.stderr.write("stopped\n")
     return result if isinstance(result, int) else 0
+
+
+def _leave_quietly() -> int:
+    # What is still buffered must go somewhere when the interpreter ends.
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _bug(output: Output, command: str, error: Exception) -> int:
