@@ -11,8 +11,9 @@ import sys
 import time
 from dataclasses import dataclass
 
-from kalepool.adapters.miner import Job, Miner
+from kalepool.adapters.miner import Miner
 from kalepool.benchmark import Report, measure
+from kalepool.core.grinding import Job
 from kalepool.machine import usable_cores
 
 # What was asked, for Zen 4 at 3.6 GHz: million hashes a second and cycles a hash, of one thread.
@@ -127,7 +128,8 @@ def memory() -> tuple[Line, Line]:
     """Count resident memory of a miner at work, and of a job, in a process of its own."""
     program = """
 import os, resource, time
-from kalepool.adapters.miner import Job, Miner, search
+from kalepool.adapters.miner import Miner, search
+from kalepool.core.grinding import Job
 def resident(): return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
 search(Job(1, bytes(32), bytes(32)), 10_000)
 before = resident()

@@ -13,7 +13,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from kalepool.adapters.miner import Job, clock_hz, kernels, search
+from kalepool.adapters.miner import clock_hz, kernels, search
+from kalepool.core.grinding import Job
 from kalepool.core.proof import expected_zeros
 from kalepool.errors import InternalError, UsageError
 from kalepool.machine import Cpu, cpu, usable_cores

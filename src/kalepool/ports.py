@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from kalepool.core.chain import AccountState, Found, SendAnswer, Snapshot, Tip
-    from kalepool.core.farm import Proof
     from kalepool.core.farmers import Farmer, FarmerState, Moved, SealedTerms, Terms
+    from kalepool.core.grinding import Job, JobId, Progress
     from kalepool.core.intents import Attempt, Intent, Kind, Plan, Settlement, State, Verdict
     from kalepool.core.records import (
         AuditRow,
@@ -379,10 +379,25 @@ class Transactions(Protocol):
 
 
 class Miner(Protocol):
-    """Grinding proofs."""
+    """Grinding proofs: a set of jobs, searched until a deadline or a stop. Methods may be called at any time."""
 
-    def best(self, farmer: str) -> Proof | None:
-        """Give the best proof so far of a farmer in the block being ground; may be asked at any time."""
+    def add(self, job: Job) -> JobId:
+        """Add a job to the set."""
+
+    def weigh(self, job_id: JobId, *, cap: int, weight: float) -> None:
+        """Change what a job's hashes are worth, and nothing else."""
+
+    def remove(self, job_id: JobId) -> None:
+        """Take a job out of the set. Read it before: its progress goes with it."""
+
+    def read_all(self) -> Mapping[JobId, Progress]:
+        """Give every job's progress at one instant."""
+
+    def start(self, deadline_s: float | None = None) -> None:
+        """Search until so many seconds from now, or until stopped."""
+
+    def stop(self) -> None:
+        """Stand still within 50 ms; progress stays."""
 
 
 class Lock(Protocol):

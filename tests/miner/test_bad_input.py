@@ -14,7 +14,8 @@ import pytest
 
 from kalepool import _miner
 from kalepool.adapters import miner as adapter
-from kalepool.adapters.miner import Job, JobId, Miner, search, self_test
+from kalepool.adapters.miner import Miner, search, self_test
+from kalepool.core.grinding import Job, JobId
 from kalepool.errors import ConfigError, InternalError, UsageError
 
 if TYPE_CHECKING:
@@ -160,7 +161,8 @@ def test_more_jobs_than_memory_is_an_error_that_leaves_a_working_miner() -> None
     # In a process of its own, whose address space is the limit.
     program = """
 import resource, time
-from kalepool.adapters.miner import Job, Miner, _spec
+from kalepool.adapters.miner import Miner, _spec
+from kalepool.core.grinding import Job
 from kalepool.errors import ConfigError
 from kalepool.adapters import miner as adapter
 job = Job(index=1, entropy=bytes(32), farmer=bytes(32), cap=1)

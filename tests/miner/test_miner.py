@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalepool.adapters import miner as adapter
-from kalepool.adapters.miner import MAX_THREADS, Job, JobId, Miner, Progress, fastest_kernel, kernels, search
+from kalepool.adapters.miner import MAX_THREADS, Miner, fastest_kernel, kernels, search
+from kalepool.core.grinding import Job, JobId, Progress
 from kalepool.core.proof import verify
 from kalepool.errors import UsageError
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalepool.adapters.miner import Job, kernels, search
+from kalepool.adapters.miner import kernels, search
 from kalepool.core.address import raw_key
+from kalepool.core.grinding import Job
 from kalepool.core.proof import make_proof
 
 if TYPE_CHECKING:

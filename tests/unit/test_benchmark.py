@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kalepool import benchmark
-from kalepool.adapters.miner import Job, clock_hz, kernels, search
+from kalepool.adapters.miner import clock_hz, kernels, search
 from kalepool.benchmark import CHAIN_DIGEST, Report, issue_limit, measure
 from kalepool.cli.app import main
 from kalepool.core.proof import expected_zeros
@@ -18,6 +18,7 @@ from kalepool.machine import Cpu
 
 if TYPE_CHECKING:
     from kalepool.core.farm import Proof
+    from kalepool.core.grinding import Job
 
 ZEN_4 = Cpu("Zen 4", "AuthenticAMD", 25, 97)
 SAPPHIRE_RAPIDS = Cpu("Sapphire Rapids", "GenuineIntel", 6, 143)

@@ -13,9 +13,10 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NewType, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from kalepool.core.farm import Proof
+from kalepool.core.grinding import MAX_ZEROS, Job, JobId, Progress
 from kalepool.core.proof import MAX_U32, MAX_U64, verify
 from kalepool.errors import ConfigError, InternalError, KalepoolError, UsageError
 
@@ -31,53 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
-JobId = NewType("JobId", int)
-
 MAX_THREADS = 1024
-MAX_ZEROS = 64
 _MAX_NICENESS = 19
 # Python handles a Ctrl-C only between calls into C: what may take long is done in slices.
 _SLICE_NONCES = 2**21  # a thread's share; with the slowest kernel under a second
 _SLICE_S = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One farmer's search in one block.
-
-    Attributes:
-        index: block index, u32.
-        entropy: 32 bytes, of the block.
-        farmer: 32 bytes, the farmer's raw key.
-        cursor: first nonce to hash, up to 2**64: there, nothing is left.
-        best_nonce: the best nonce known from before, or None. It is hashed anew, not believed.
-        cap: zeros beyond which more are worth nothing, 0 to 64.
-        weight: worth of one more zero beside other jobs, finite and not negative; 0 rests the job.
-    """
-
-    index: int
-    entropy: bytes
-    farmer: bytes
-    cursor: int = 0
-    best_nonce: int | None = None
-    cap: int = MAX_ZEROS
-    weight: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a job has come.
-
-    Attributes:
-        cursor: nonces from here on have been given to no worker; 2**64 when none is left. Every nonce below,
-            from the job's first, has been hashed once the miner has stopped and no worker is busy.
-        hashes: done since the job was added or changed.
-        best: the proof with most zeros, or None before the first.
-    """
-
-    cursor: int
-    hashes: int
-    best: Proof | None
 
 
 @dataclass(frozen=True, slots=True)
