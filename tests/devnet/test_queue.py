@@ -37,6 +37,10 @@ def with_conditions(
     return sign(envelope, source)
 
 
+def narrow(**limits: int) -> Bench:
+    return Bench(LedgerSettings(limits=replace(Limits(), **limits)))
+
+
 # Codes of refusal
 
 
@@ -183,6 +187,34 @@ def test_a_fee_accounts_balance_must_cover_all_it_has_queued(bench: Bench) -> No
     assert bench.send(second_bump)["status"] == "PENDING"
 
 
+def waiting_behind_another(bench: Bench, payer: Keypair) -> str:
+    """Let the payer back a plant that a full ledger passes by; give the hash of its bump."""
+    bench.accept(bench.bump(bench.plant(bench.account("first", kale=0)), bench.account("rich"), bid=900))
+    return bench.accept(bench.bump(bench.plant(bench.account("second", kale=0)), payer)).hex()
+
+
+def test_what_waits_is_dropped_when_who_pays_is_merged_away() -> None:
+    bench = narrow(transactions=1)
+    payer = bench.account("payer")
+    waits = waiting_behind_another(bench, payer)
+    bench.accept(
+        sign(bench.builder(payer).append_account_merge_op(keypair("rich").public_key).build(), payer)
+    )
+    bench.close(2)
+    assert bench.rpc("getTransaction", hash=waits)["status"] == "NOT_FOUND"
+    assert len(bench.ledger.queue) == 0
+
+
+def test_what_waits_is_dropped_when_who_pays_has_spent_its_xlm() -> None:
+    bench = narrow(transactions=1)
+    payer = bench.account("payer", xlm=10)
+    waits = waiting_behind_another(bench, payer)
+    bench.accept(payment(bench, payer, amount="8.9999"))
+    bench.close(2)
+    assert bench.rpc("getTransaction", hash=waits)["status"] == "NOT_FOUND"
+    assert bench.xlm(payer) == 10 * XLM - 89_999_000 - 100
+
+
 # Fee bumps
 
 
@@ -232,10 +264,6 @@ def test_replacing_a_waiting_fee_bump_takes_ten_times_its_bid(bench: Bench) -> N
 
 
 # Ledgers that are full
-
-
-def narrow(**limits: int) -> Bench:
-    return Bench(LedgerSettings(limits=replace(Limits(), **limits)))
 
 
 def test_a_full_ledger_takes_the_higher_bids_and_they_pay_the_lowest_of_them() -> None:

@@ -87,14 +87,11 @@ class Applied:
 
 
 def take_fee(tx: Transaction, layer: Layer, inclusion: int) -> int:
-    """Take inclusion and resource fee from who pays; give what was taken, in stroops.
-
-    An account that has become too poor since it was checked gives what it has.
-    """
+    """Take inclusion and resource fee from who pays, for whom the queue vouches; give the stroops taken."""
     key = account_key(tx.fee_source)
     account = layer.account(key)
-    assert account is not None, "checked, and an account that pays in this ledger is not merged before"
-    fee = min(inclusion + (tx.soroban.resource_fee if tx.soroban else 0), account.balance)
+    assert account is not None, "fees are taken before any operation could merge an account away"
+    fee = inclusion + (tx.soroban.resource_fee if tx.soroban else 0)
     layer.put(key, replace(account, balance=account.balance - fee))
     return fee
 

@@ -6,6 +6,7 @@ Rules: stellar-core's transaction queue and surge pricing, as far as a client ca
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -219,6 +220,7 @@ class Queue:
                 valid.append(tx)
             elif refusal.code != TxCode.txTOO_EARLY:
                 self._drop(tx, layer.sequence)
+        valid = self._drop_unpaid(valid, layer)
         soroban, soroban_rate = self._fill(tx for tx in valid if tx.is_soroban)
         classic, classic_rate = self._fill(tx for tx in valid if not tx.is_soroban)
         chosen = sorted(soroban + classic, key=lambda tx: hashlib.sha256(seed + tx.outer_hash).digest())
@@ -228,6 +230,20 @@ class Queue:
             self._remove(tx)
         self._grow_old(layer.sequence)
         return Chosen(tuple(chosen), (soroban_rate, classic_rate))
+
+    def _drop_unpaid(self, valid: list[Transaction], layer: Layer) -> list[Transaction]:
+        """Drop what a payer can no longer pay for, who covered it all when it arrived; give the rest."""
+        owed: Counter[str] = Counter()
+        for tx in valid:
+            owed[tx.fee_source] += tx.fee
+        paid = []
+        for tx in valid:
+            payer = layer.account(account_key(tx.fee_source))
+            if payer is not None and payer.spendable >= owed[tx.fee_source]:
+                paid.append(tx)
+            else:
+                self._drop(tx, layer.sequence)
+        return paid
 
     def _fill(self, candidates: Iterable[Transaction]) -> tuple[list[Transaction], int]:
         """Take the highest bids that fit; give them and the inclusion rate they pay."""
