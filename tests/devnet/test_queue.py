@@ -167,6 +167,14 @@ def test_a_second_transaction_of_a_source_is_put_off(bench: Bench) -> None:
     assert bench.send(payment(bench, sender))["status"] == "PENDING"
 
 
+def test_a_number_before_or_behind_that_of_the_one_that_waits_does_not_replace_it(bench: Bench) -> None:
+    payer, sender = bench.account("payer"), bench.account("sender")
+    bench.accept(bench.bump(payment(bench, sender), payer))
+    assert refusal(bench.send(payment(bench, sender, ahead=-1))) == "txBAD_SEQ"
+    later = bench.bump(payment(bench, sender, ahead=1), payer, bid=20_000)
+    assert bench.send(later)["status"] == "TRY_AGAIN_LATER"
+
+
 def test_one_fee_account_backs_many_sources(bench: Bench) -> None:
     payer = bench.account("payer")
     senders = [bench.account(f"sender {number}") for number in range(5)]
@@ -263,6 +271,31 @@ def test_replacing_a_waiting_fee_bump_takes_ten_times_its_bid(bench: Bench) -> N
     assert bench.ledger.by_hash[second].result.is_success
 
 
+def test_what_waits_in_a_fee_bump_is_a_duplicate_when_it_comes_bare(bench: Bench) -> None:
+    payer, sender = bench.account("payer"), bench.account("sender")
+    inner = payment(bench, sender)
+    bench.accept(bench.bump(inner, payer))
+    assert bench.send(inner)["status"] == "DUPLICATE"
+    assert bench.send(payment(bench, sender, "2"))["status"] == "TRY_AGAIN_LATER"
+
+
+def test_a_replacement_frees_the_funds_of_what_it_replaces(bench: Bench) -> None:
+    sender, other = bench.account("sender"), bench.account("other")
+    first, second = bench.account("first payer", xlm=2), bench.account("second payer", xlm=2)
+    inner = payment(bench, sender)
+    most = 1 * XLM
+    bench.accept(bench.bump(inner, first, bid=most // 10))
+    # The same payer owes the new bid instead of the old one, which together would be too much ...
+    bench.accept(bench.bump(inner, first, bid=most))
+    assert len(bench.ledger.queue) == 1
+    bench.close()
+    # ... and a payer whose bump another's has replaced owes nothing any more.
+    inner = payment(bench, sender)
+    bench.accept(bench.bump(inner, second, bid=most // 100))
+    bench.accept(bench.bump(inner, bench.account("third payer"), bid=most // 10))
+    bench.accept(bench.bump(payment(bench, other), second, bid=most))
+
+
 # Ledgers that are full
 
 
@@ -320,6 +353,18 @@ def test_what_is_not_included_in_four_ledgers_is_dropped_and_banned_for_ten() ->
         assert bench.send(envelope)["status"] == "TRY_AGAIN_LATER"
         bench.close()
     assert bench.send(envelope)["status"] == "PENDING"
+
+
+def test_what_is_crowded_out_is_banned_for_ten() -> None:
+    bench = narrow(operations=1)
+    low = payment(bench, bench.account("low"), fee=100)
+    bench.accept(low)
+    for number in range(2):
+        bench.accept(payment(bench, bench.account(f"high {number}"), fee=500))
+    for _ in range(10):
+        assert bench.send(low)["status"] == "TRY_AGAIN_LATER"
+        bench.close()
+    assert bench.send(low)["status"] == "PENDING"
 
 
 # Soroban transactions

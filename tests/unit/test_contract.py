@@ -178,6 +178,8 @@ def test_a_first_work_takes_its_stake_out_of_the_total_and_adds_its_weight() -> 
 def test_a_work_with_zero_zeros_is_a_work() -> None:
     done = work(pail=FRESH, zeros=0)
     assert done.pail.zeros == 0
+    assert done.farm.block is not None
+    assert done.farm.block.min_zeros == 0
     assert code_of(lambda: work(done.block, done.pail, zeros=0, sequence=141)) == Code.ZERO_COUNT_TOO_LOW
 
 

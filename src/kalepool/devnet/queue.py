@@ -146,15 +146,14 @@ class Queue:
         if current is not None:
             self._remove(current.transaction)
         for other in crowded_out:
-            self._remove(other)
-            self._banned[other.outer_hash] = layer.sequence + BAN_LEDGERS
+            self._drop(other, layer.sequence - 1)
         self._waiting[tx.source] = _Waiting(tx)
         self._fees[tx.fee_source] = self._fees.get(tx.fee_source, 0) + tx.fee
         return Answer("PENDING")
 
     def _against(self, tx: Transaction, current: Transaction) -> Answer | None:
         """Judge a transaction whose source has one waiting; None where it may take its place."""
-        if tx.outer_hash == current.outer_hash:
+        if tx.outer_hash in (current.outer_hash, current.hash):
             return Answer("DUPLICATE")
         if tx.sequence < current.sequence:
             return Answer("ERROR", _refusal(tx, TxCode.txBAD_SEQ))
@@ -218,7 +217,7 @@ class Queue:
             refusal = check(tx, layer, self.limits, close_time=close_time, for_apply=True)
             if refusal is None:
                 valid.append(tx)
-            elif refusal.code != TxCode.txTOO_EARLY:
+            else:
                 self._drop(tx, layer.sequence)
         valid = self._drop_unpaid(valid, layer)
         soroban, soroban_rate = self._fill(tx for tx in valid if tx.is_soroban)
@@ -268,6 +267,7 @@ class Queue:
                 self._drop(waiting.transaction, sequence)
 
     def _drop(self, tx: Transaction, sequence: int) -> None:
+        """Drop a transaction, and ban it from the last closed ledger (its sequence) on."""
         self._remove(tx)
         self._banned[tx.outer_hash] = sequence + BAN_LEDGERS
 
