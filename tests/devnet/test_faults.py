@@ -370,6 +370,19 @@ def test_a_node_that_lags_sees_every_ledger_later() -> None:
     assert latest["result"]["sequence"] == bench.ledger.latest.sequence - 3
 
 
+def test_a_node_more_than_30_seconds_behind_says_that_it_is_unhealthy(bench: Bench) -> None:
+    bench.devnet.change_node("main", {"stalled": True})
+    bench.close(6)
+    assert bench.rpc("getHealth")["status"] == "healthy"
+    bench.close()
+    code, message = bench.rpc_error("getHealth")
+    assert code == -32603
+    assert message == "latency (35s) since last known ledger closed is too high (>30s)"
+    assert bench.rpc("getLatestLedger")["sequence"] == bench.ledger.latest.sequence - 7
+    bench.devnet.change_node("main", {"stalled": False})
+    assert bench.rpc("getHealth")["status"] == "healthy"
+
+
 def test_the_main_node_can_lag_too(bench: Bench) -> None:
     bench.close(5)
     bench.devnet.change_node("main", {"lag_ledgers": 2})
@@ -458,8 +471,8 @@ def test_every_ledger_that_passes_leaves_a_stalled_node_where_it_was() -> None:
 def test_a_stalled_node_tells_its_own_time_and_finds_nothing_newer() -> None:
     behind = Behind()
     tx_hash = behind.move_on()
-    health = behind.bench.rpc("getHealth", "old")
-    assert (health["latestLedger"], health["latestLedgerCloseTime"]) == (behind.sequence, behind.time)
+    latest = behind.bench.rpc("getLatestLedger", "old")
+    assert (latest["sequence"], latest["closeTime"]) == (behind.sequence, str(behind.time))
     found = behind.bench.rpc("getTransaction", "old", hash=tx_hash.hex())
     assert found["status"] == "NOT_FOUND"
     assert found["latestLedgerCloseTime"] == str(behind.time)

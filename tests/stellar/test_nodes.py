@@ -149,10 +149,10 @@ def test_a_node_that_recovers_is_asked_again() -> None:
 
 
 def test_a_node_far_behind_the_others_is_not_listened_to() -> None:
-    pool = two_nodes(lag_ledgers=10)
+    pool = two_nodes(lag_ledgers=5)
     pool.close(20)
     latest = pool.ledger.latest.sequence
-    assert run(pool.chain.tip()).ledger == latest - 10  # nobody else was asked yet
+    assert run(pool.chain.tip()).ledger == latest - 5  # nobody else was asked yet
     run(pool.rpc_client.check_network())
     pool.devnet.change_node("main", {"server_error": 1.0})
     assert run(pool.chain.tip()).ledger == latest

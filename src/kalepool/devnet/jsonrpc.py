@@ -64,18 +64,6 @@ def answer(body: bytes, methods: Mapping[str, Callable[[Params], Json]]) -> byte
     return _encode(answered) if answered else None
 
 
-def methods_called(body: bytes) -> list[str]:
-    """Give the names of the methods that a body calls; of a body that cannot be read, none."""
-    try:
-        request = _parse(body)
-    except RpcError:
-        return []
-    calls = request if isinstance(request, list) else [request]
-    return [
-        call["method"] for call in calls if isinstance(call, dict) and isinstance(call.get("method"), str)
-    ]
-
-
 def error_body(code: int, message: str) -> bytes:
     """Give the body of an error that belongs to no call."""
     return _encode(_failure(None, RpcError(code, message)))

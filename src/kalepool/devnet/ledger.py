@@ -300,8 +300,9 @@ class Ledger:
         live_until = entry.live_until if entry is not None else None
         if entry is None and persistent:
             live_until = self.latest.sequence + MAX_TTL - 1
+        temporary = entry is not None and entry.temporary
         layer = Layer(self.state, self.latest.sequence)
-        layer.put(key, value, live_until)  # type: ignore[arg-type]
+        layer.put(key, value, live_until, temporary=temporary)  # type: ignore[arg-type]
         self._note_undo(key)
         self.state.apply(layer.changes)
 

@@ -17,7 +17,7 @@ from stellar_sdk import xdr
 from kalepool import __version__
 from kalepool.devnet import jsonrpc
 from kalepool.devnet.event_query import query_events
-from kalepool.devnet.jsonrpc import INVALID_PARAMS, INVALID_REQUEST, Params, RpcError
+from kalepool.devnet.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, Params, RpcError
 from kalepool.devnet.meta import (
     diagnostic_events,
     ledger_close_meta,
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 Answered = dict[str, Any]
 
 MAX_KEYS = 200
+_MAX_HEALTHY_LATENCY_S = 30
 _MAX_PAGE = 200
 _DEFAULT_PAGE = 50
 _FEE_WINDOW = (50, 10)
@@ -112,7 +113,14 @@ class Rpc:
         return self._ledger.oldest
 
     def get_health(self, _params: Params) -> Answered:
-        """Tell the range of ledgers that the node has."""
+        """Tell the range of ledgers that the node has, unless it is far behind the network."""
+        behind_s = self._ledger.latest.close_time - self._latest.close_time
+        if behind_s > _MAX_HEALTHY_LATENCY_S:
+            raise RpcError(
+                INTERNAL_ERROR,
+                f"latency ({behind_s}s) since last known ledger closed is too high"
+                f" (>{_MAX_HEALTHY_LATENCY_S}s)",
+            )
         return {
             "status": "healthy",
             "latestLedger": self._latest.sequence,
