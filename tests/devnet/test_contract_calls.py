@@ -318,6 +318,27 @@ def test_a_pail_lives_as_long_as_temporary_entries_do_and_is_gone_after() -> Non
     assert bench.kale_of(farmer) == 0
 
 
+def extension(
+    bench: Bench, source: Keypair, ledgers: int, keys: list[bytes], written: tuple[bytes, ...] = ()
+) -> TransactionEnvelope:
+    """Build an ExtendFootprintTTL, with resources enough for whatever it says."""
+    envelope = bench.builder(source).append_extend_footprint_ttl_op(ledgers).build()
+    read_only, read_write = ([xdr.LedgerKey.from_xdr_bytes(key) for key in some] for some in (keys, written))
+    envelope.transaction.soroban_data = xdr.SorobanTransactionData(
+        xdr.SorobanTransactionDataExt(0),
+        xdr.SorobanResources(
+            xdr.LedgerFootprint(read_only, read_write), xdr.Uint32(0), xdr.Uint32(0), xdr.Uint32(0)
+        ),
+        xdr.Int64(1_000_000),
+    )
+    envelope.transaction.fee += 1_000_000
+    return envelope
+
+
+def ends_of(bench: Bench, keys: list[bytes]) -> set[int | None]:
+    return {bench.ledger.state.get(key).live_until for key in keys}  # type: ignore[union-attr]
+
+
 def test_anyone_may_extend_the_life_of_a_block_and_a_pail() -> None:
     bench = Bench(LedgerSettings(temporary_ttl=70))
     farmer, stranger = bench.account("farmer", kale=0), bench.account("stranger", kale=0)
@@ -325,25 +346,45 @@ def test_anyone_may_extend_the_life_of_a_block_and_a_pail() -> None:
     bench.close()
     bench.land(bench.work(farmer, bench.proof(farmer, zeros=0)))
     keys = [block_key(bench.kale, 0), pail_key(bench.kale, farmer.public_key, 0)]
-    envelope = bench.builder(stranger).append_extend_footprint_ttl_op(500).build()
-    envelope.transaction.soroban_data = xdr.SorobanTransactionData(
-        xdr.SorobanTransactionDataExt(0),
-        xdr.SorobanResources(
-            xdr.LedgerFootprint([xdr.LedgerKey.from_xdr_bytes(key) for key in keys], []),
-            xdr.Uint32(0),
-            xdr.Uint32(0),
-            xdr.Uint32(0),
-        ),
-        xdr.Int64(0),
-    )
+    envelope = extension(bench, stranger, 500, keys)
     result = bench.simulate(envelope)
     applied = bench.land(bench.assemble(envelope, result, stranger))
     assert applied.result.is_success
-    ends = {bench.ledger.state.get(key).live_until for key in keys}  # type: ignore[union-attr]
-    assert ends == {applied.ledger + 500}
+    assert ends_of(bench, keys) == {applied.ledger + 500}
     bench.open_block(stranger)
     bench.close(200)
     assert bench.land(bench.harvest(farmer, 0)).result.is_success
+
+
+def test_an_extension_shortens_no_life(begun: Bench) -> None:
+    keys = [block_key(begun.kale, 0)]
+    before, stranger = ends_of(begun, keys), begun.account("stranger")
+    assert begun.land(sign(extension(begun, stranger, 100, keys), stranger)).result.is_success
+    assert ends_of(begun, keys) == before
+
+
+@pytest.mark.parametrize(("ledgers", "written"), [(3_110_400, False), (500, True)])
+def test_an_extension_beyond_the_longest_life_or_that_would_write_is_malformed(
+    begun: Bench, ledgers: int, written: bool
+) -> None:
+    block, stranger = block_key(begun.kale, 0), begun.account("stranger")
+    before = ends_of(begun, [block])
+    keys, writes = ([], (block,)) if written else ([block], ())
+    applied = begun.land(sign(extension(begun, stranger, ledgers, keys, writes), stranger))
+    assert operation_codes(applied) == ["EXTEND_FOOTPRINT_TTL_MALFORMED"]
+    assert ends_of(begun, [block]) == before
+
+
+def test_an_extension_that_its_fee_does_not_cover_fails_and_costs_what_it_declared(begun: Bench) -> None:
+    block, stranger = block_key(begun.kale, 0), begun.account("stranger")
+    envelope = extension(begun, stranger, 3_000_000, [block])
+    data = envelope.transaction.soroban_data
+    assert data is not None
+    data.resource_fee.int64 = 6_000
+    applied = begun.land(sign(envelope, stranger))
+    assert operation_codes(applied) == ["EXTEND_FOOTPRINT_TTL_INSUFFICIENT_REFUNDABLE_FEE"]
+    assert applied.fees is not None
+    assert applied.result.fee_charged == 100 + applied.fees.non_refundable
 
 
 # The tractor

@@ -111,6 +111,8 @@ def test_a_call_that_takes_more_than_it_declared_fails(bench: Bench, resource: s
         declared.uint32 -= declared.uint32 // 3
     applied = bench.land(sign(envelope, farmer))
     assert operation_codes(applied) == [code]
+    assert applied.fees is not None
+    assert applied.result.fee_charged == 100 + applied.fees.non_refundable
     assert bench.kale_of(farmer) == 10 * KALE
     assert bench.pail(farmer, 0) is None
 

@@ -9,6 +9,7 @@ from stellar_sdk import (
     Asset,
     Keypair,
     LedgerBounds,
+    SignerKey,
     TimeBounds,
     TransactionEnvelope,
     xdr,
@@ -140,6 +141,21 @@ def test_a_number_may_be_skipped_where_the_transaction_allows_it(bench: Bench) -
     assert bench.land(with_conditions(bench, sender, conditions, ahead=5)).result.is_success
 
 
+def test_a_number_that_was_used_is_used_whatever_the_transaction_allows(bench: Bench) -> None:
+    sender = bench.account("sender")
+    bench.land(payment(bench, sender))
+    account = bench.entry(sender)
+    assert account is not None
+    conditions = Preconditions(min_sequence_number=account.sequence - 1)
+    assert refusal(bench.send(with_conditions(bench, sender, conditions, ahead=-1))) == "txBAD_SEQ"
+
+
+def test_signers_of_its_own_are_not_to_be_had(bench: Bench) -> None:
+    sender, other = bench.account("sender"), keypair("other")
+    wants = Preconditions(extra_signers=[SignerKey.ed25519_public_key(other.public_key)])
+    assert refusal(bench.send(sign(with_conditions(bench, sender, wants), other))) == "txBAD_AUTH"
+
+
 def test_a_number_that_is_too_young_waits_for_its_age(bench: Bench) -> None:
     sender = bench.account("sender")
     bench.land(payment(bench, sender))
@@ -234,6 +250,20 @@ def test_a_fee_bump_counts_as_one_operation_more(bench: Bench) -> None:
     assert bench.xlm(sender) == 999 * XLM
 
 
+def test_a_fee_bump_bids_no_less_than_what_is_inside(bench: Bench) -> None:
+    payer, sender = bench.account("payer"), bench.account("sender")
+    inner = payment(bench, sender, fee=400)
+    assert refusal(bench.send(bench.bump(inner, payer, bid=799))) == "txINSUFFICIENT_FEE"
+    assert bench.send(bench.bump(inner, payer, bid=800))["status"] == "PENDING"
+
+
+def test_nobody_else_signs_a_fee_bump(bench: Bench) -> None:
+    payer, sender = bench.account("payer"), bench.account("sender")
+    envelope = bench.bump(payment(bench, sender), payer)
+    envelope.sign(keypair("stranger"))
+    assert refusal(bench.send(envelope)) == "txBAD_AUTH_EXTRA"
+
+
 def test_a_fee_bump_is_found_by_either_hash(bench: Bench) -> None:
     payer, sender = bench.account("payer"), bench.account("sender")
     inner = payment(bench, sender)
@@ -311,6 +341,37 @@ def test_a_full_ledger_takes_the_higher_bids_and_they_pay_the_lowest_of_them() -
     assert {bench.ledger.by_hash[tx].result.fee_charged for tx in (hashes[0], hashes[2])} == {200}
     bench.close()
     assert bench.ledger.by_hash[hashes[1]].result.fee_charged == 100
+
+
+def test_what_fits_beside_the_higher_bids_goes_with_them() -> None:
+    bench = narrow(operations=2)
+    first, second, third = (bench.account(f"sender {number}") for number in range(3))
+    highest = bench.accept(payment(bench, first, fee=300))
+    builder = bench.builder(second, fee=200)
+    for _ in range(2):
+        builder.append_payment_op(bench.identity.friendbot.public_key, NATIVE, "1")
+    too_large = bench.accept(sign(builder.build(), second))
+    lowest = bench.accept(payment(bench, third, fee=100))
+    bench.close()
+    assert [tx in bench.ledger.by_hash for tx in (highest, too_large, lowest)] == [True, False, True]
+
+
+def test_classic_transactions_are_applied_before_contract_calls(bench: Bench) -> None:
+    for number in range(4):
+        bench.accept(bench.plant(bench.account(f"farmer {number}", kale=0)))
+        bench.accept(payment(bench, bench.account(f"sender {number}")))
+    bench.close()
+    kinds = [applied.transaction.is_soroban for applied in bench.ledger.latest.transactions]
+    assert kinds == [False] * 4 + [True] * 4
+
+
+def test_classic_transactions_crowd_out_no_contract_calls() -> None:
+    bench = narrow(operations=1)
+    plant = bench.accept(bench.plant(bench.account("farmer", kale=0)))
+    for number, fee in enumerate((500, 500, 600)):
+        bench.accept(payment(bench, bench.account(f"sender {number}"), fee=fee))
+    bench.close()
+    assert plant in bench.ledger.by_hash
 
 
 def test_a_ledger_with_room_charges_the_base_fee_whatever_was_bid(bench: Bench) -> None:
@@ -403,6 +464,11 @@ def test_resources_beyond_the_limits_or_unpaid_are_refused(bench: Bench, change:
         footprint = data.resources.footprint
         footprint.read_only.append(footprint.read_write[0])
     assert refusal(bench.send(sign(envelope, farmer))) == "txSOROBAN_INVALID"
+
+
+def test_a_contract_call_that_is_too_large_is_refused() -> None:
+    bench = narrow(tx_bytes=600)
+    assert refusal(bench.send(bench.plant(bench.account("farmer", kale=0)))) == "txSOROBAN_INVALID"
 
 
 def test_what_does_not_fit_into_any_ledger_is_refused_at_once() -> None:
