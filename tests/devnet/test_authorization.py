@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from stellar_sdk import TransactionEnvelope, scval, xdr
 from stellar_sdk.auth import authorize_entry
 
+from kalepool.devnet.auth import EnforcingAuthorizer, RecordingAuthorizer
+from kalepool.devnet.host import MAX_TTL, Frame, HostError
+from kalepool.devnet.transactions import Authorization, Invocation
 from support.devnet import KALE, Bench, operation_codes, plant_arguments, sign
 
 if TYPE_CHECKING:
@@ -126,9 +129,34 @@ def _relabelled(planting: Planting) -> xdr.SorobanAuthorizationEntry:
     return entry
 
 
+def _for_too_long(planting: Planting) -> xdr.SorobanAuthorizationEntry:
+    return planting.signed(ledgers=MAX_TTL + 1)
+
+
+def _under_another_name(planting: Planting) -> xdr.SorobanAuthorizationEntry:
+    entry = planting.signed()
+    assert entry.credentials.address_v2 is not None
+    vector = entry.credentials.address_v2.signature.vec
+    assert vector is not None
+    assert vector.sc_vec[0].map is not None
+    for item in vector.sc_vec[0].map.sc_map:
+        if item.key.sym == xdr.SCSymbol(b"public_key"):
+            item.val = scval.to_bytes(planting.sender.raw_public_key())
+    return entry
+
+
 @pytest.mark.parametrize(
     "spoil",
-    [_unsigned, _by_a_stranger, _expired, _for_another_amount, _without_the_burn, _relabelled],
+    [
+        _unsigned,
+        _by_a_stranger,
+        _expired,
+        _for_another_amount,
+        _without_the_burn,
+        _relabelled,
+        _for_too_long,
+        _under_another_name,
+    ],
 )
 def test_consent_that_is_not_exactly_this_plants_is_none(
     bench: Bench, spoil: Callable[[Planting], xdr.SorobanAuthorizationEntry]
@@ -138,6 +166,56 @@ def test_consent_that_is_not_exactly_this_plants_is_none(
     assert operation_codes(applied) == TRAPPED
     assert "Error(Auth" in error_of(applied)
     assert bench.kale_of(planting.farmer) == 10 * KALE
+
+
+def test_a_signature_counts_in_its_last_ledger(bench: Bench) -> None:
+    planting = Planting(bench)
+    assert planting.land(planting.signed(ledgers=1)).result.is_success
+
+
+class Running:
+    """As much of a host as consent looks at: the calls that run. No contract here calls so strangely."""
+
+    def __init__(self, *calls: Invocation) -> None:
+        self.frames = [Frame(call.contract, call.function, call.arguments) for call in calls]
+        self.sequence = 1
+
+
+def test_each_node_of_consent_is_good_for_one_call(bench: Bench) -> None:
+    farmer = bench.account("farmer").public_key
+    burn, send = Invocation(bench.sac, "burn", ()), Invocation(bench.sac, "transfer", ())
+    plant = Invocation(bench.kale, "plant", (), (burn, send))
+    authorizer: Any = EnforcingAuthorizer([Authorization(None, 0, 0, b"", None, plant)], farmer)
+    authorizer.require(Running(plant), farmer)
+    for sub_call in (burn, send):
+        authorizer.require(Running(plant, sub_call), farmer)
+        authorizer.leave(1)
+        with pytest.raises(HostError, match="unauthorized function call"):
+            authorizer.require(Running(plant, sub_call), farmer)
+    authorizer.leave(0)
+    with pytest.raises(HostError, match="unauthorized function call"):
+        authorizer.require(Running(plant), farmer)
+
+
+def test_a_contract_agrees_to_what_it_calls_itself_and_to_nothing_further_down(bench: Bench) -> None:
+    outer, middle, inner = (Invocation(one, "call", ()) for one in (bench.tractor, bench.kale, bench.sac))
+    for authorizer in (
+        EnforcingAuthorizer([], bench.tractor),
+        RecordingAuthorizer(bench.tractor, allow_nonroot=False, upgraded=True),
+    ):
+        asked: Any = authorizer
+        asked.require(Running(outer, middle, inner), bench.kale)
+        with pytest.raises(HostError, match="InvalidAction"):
+            asked.require(Running(outer, middle, inner), bench.tractor)
+
+
+def test_consent_below_the_root_alone_is_recorded_where_that_is_allowed(bench: Bench) -> None:
+    farmer = bench.account("farmer").public_key
+    calls = (Invocation(bench.tractor, "harvest", ()), Invocation(bench.sac, "burn", ()))
+    authorizer: Any = RecordingAuthorizer(farmer, allow_nonroot=True, upgraded=True)
+    authorizer.require(Running(*calls), farmer)
+    (entry,) = authorizer.entries()
+    assert entry.root_invocation.function.contract_fn.function_name.sc_symbol == b"burn"
 
 
 def test_a_signed_entry_is_good_for_one_use(bench: Bench) -> None:
