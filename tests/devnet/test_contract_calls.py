@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from stellar_sdk import TransactionEnvelope, scval, xdr
+from stellar_sdk import Asset, TransactionEnvelope, scval, xdr
 
 from kalepool.core.address import contract_address
 from kalepool.core.contract import block_reward
 from kalepool.core.farm import Proof
+from kalepool.devnet.host import MAX_TTL
 from kalepool.devnet.ledger import LedgerSettings
 from kalepool.xdr.keys import block_key, instance_key, pail_key
 from support.devnet import (
@@ -483,7 +484,32 @@ def test_a_harvest_for_somebody_without_a_trustline_fails_in_the_asset_contract(
     assert error == ("Error(Contract, #13)", "sac")
 
 
+def test_a_harvest_for_somebody_whose_trustline_is_full_fails_in_the_asset_contract(bench: Bench) -> None:
+    farmer, stranger = bench.account("farmer", kale=0), bench.account("stranger", kale=0)
+    bench.land(bench.plant(farmer))
+    bench.close()
+    bench.land(bench.work(farmer, bench.proof(farmer, zeros=0)))
+    bench.open_block(stranger)
+    harvest = bench.harvest(farmer, 0, source=stranger)
+    narrow = bench.builder(farmer).append_change_trust_op(Asset(*bench.identity.kale), "2504.9999999", None)
+    assert bench.land(sign(narrow.build(), farmer)).result.is_success
+    error = simulated_error(bench, stranger, bench.kale, "harvest", *harvest_arguments(farmer, 0))
+    assert error == ("Error(Contract, #10)", "sac")
+    assert operation_codes(bench.land(harvest)) == TRAPPED
+    assert bench.pail(farmer, 0) is not None
+
+
 # Instances
+
+
+def test_a_call_keeps_the_instance_alive(begun: Bench) -> None:
+    key = instance_key(begun.kale)
+    entry = begun.ledger.state.get(key)
+    assert entry is not None
+    begun.ledger.state.apply({key: entry.extended(begun.ledger.latest.sequence + 1_000)})
+    applied = begun.land(begun.plant(begun.account("farmer", kale=0)))
+    assert applied.result.is_success
+    assert ends_of(begun, [key]) == {applied.ledger + MAX_TTL - 1}
 
 
 def test_changed_code_makes_old_footprints_trap_and_shows_in_the_instance(begun: Bench) -> None:
