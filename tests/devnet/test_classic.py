@@ -275,6 +275,18 @@ def test_sponsorships_do_not_nest_or_repeat_or_end_unbegun(bench: Bench) -> None
 # Merging
 
 
+@pytest.mark.parametrize("second", [("middle", "last"), ("other", "first")])
+def test_who_sponsors_is_not_sponsored_whichever_began_first(bench: Bench, second: tuple[str, str]) -> None:
+    keys = {name: bench.account(name) for name in ("first", "middle", "last", "other")}
+    builder = bench.builder(keys["first"])
+    for sponsor, sponsored in (("first", "middle"), second):
+        builder.append_begin_sponsoring_future_reserves_op(
+            keys[sponsored].public_key, keys[sponsor].public_key
+        )
+    codes = operation_codes(land(bench, builder, keys["first"], keys[second[0]]))
+    assert codes[1] == "BEGIN_SPONSORING_FUTURE_RESERVES_RECURSIVE"
+
+
 def test_an_exit_gives_the_sponsor_its_reserves_back(bench: Bench, asset: Asset) -> None:
     sponsor, farmer = bench.account("sponsor"), keypair("farmer")
     land(bench, sponsored_start(bench, sponsor, [farmer], asset), sponsor, farmer)
@@ -309,6 +321,28 @@ def test_a_merge_is_refused_with_a_trustline_or_to_nobody_or_as_a_sponsor(bench:
     land(bench, sponsored_start(bench, heir, [new], asset), heir, new)
     sponsor = bench.builder(heir).append_account_merge_op(leaver.public_key)
     assert operation_codes(land(bench, sponsor, heir)) == ["ACCOUNT_MERGE_IS_SPONSOR"]
+
+
+def test_a_merge_is_refused_to_a_number_that_an_account_created_anew_could_reach(bench: Bench) -> None:
+    leaver, heir = bench.account("leaver"), bench.account("heir")
+    bench.close()
+    first_anew = (bench.ledger.latest.sequence + 2) << 32
+    bump = bench.builder(leaver).append_bump_sequence_op(first_anew - 1)
+    assert land(bench, bump, leaver).result.is_success
+    merge = bench.builder(leaver).append_account_merge_op(heir.public_key)
+    assert operation_codes(land(bench, merge, leaver)) == ["ACCOUNT_MERGE_SEQNUM_TOO_FAR"]
+    bench.close()
+    merge = bench.builder(leaver).append_account_merge_op(heir.public_key)
+    assert land(bench, merge, leaver).result.is_success
+
+
+def test_a_merge_is_refused_to_who_has_begun_to_sponsor(bench: Bench) -> None:
+    leaver, heir = bench.account("leaver"), bench.account("heir")
+    bench.close()
+    builder = bench.builder(leaver).append_begin_sponsoring_future_reserves_op(heir.public_key)
+    builder.append_account_merge_op(heir.public_key)
+    builder.append_end_sponsoring_future_reserves_op(heir.public_key)
+    assert operation_codes(land(bench, builder, leaver, heir))[1] == "ACCOUNT_MERGE_IS_SPONSOR"
 
 
 # The rest
