@@ -2,35 +2,44 @@
 
     python benchmarks/devnet_speed.py
 
-Everything runs in this process on one core, without a socket: what is measured is the network and
-its RPC, not HTTP. Each figure is the median of several windows, with the best beside it, because
+All but the two figures over a socket run in this process on one core: what they measure is the
+network and its RPC, not HTTP. For those two a server of its own process, hence one core, answers a
+client that keeps four connections. Each figure is the median of several windows, with the best beside it, because
 other work on the machine only ever slows.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gc
 import json
+import multiprocessing
 import resource
 import statistics
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from typing import TYPE_CHECKING
 
+import httpx
+
 from kalepool.devnet.ledger import Ledger, LedgerSettings
 from kalepool.devnet.neighbours import Neighbours
-from kalepool.xdr.keys import pail_key
+from kalepool.devnet.server import HOST, Server, listen
+from kalepool.xdr.keys import account_key, pail_key
 from support.devnet import KALE, Bench
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.connection import Connection
 
 WINDOWS = 7
+CONNECTIONS = 4
 
 
 def main() -> None:
@@ -38,6 +47,9 @@ def main() -> None:
     print(f"{'measured':<52}{'target':>12}{'median':>12}{'best':>12}")
     row("sendTransaction, plants, a second", ">= 200", sends())
     row("getLedgerEntries of 20 keys, a second", ">= 500", reads())
+    socket_sends, socket_reads = over_a_socket()
+    row("sendTransaction over a socket, a second", ">= 200", socket_sends)
+    row("getLedgerEntries over a socket, a second", ">= 500", socket_reads)
     row("closing a ledger with 150 plants, ms", "< 80", closings(), best=min)
     row("2,000 ledgers with 30 neighbours, s", "< 10", neighbour_runs(), best=min)
     memory()
@@ -95,6 +107,47 @@ def reads() -> list[float]:
         rates.append(len(answers) / (time.perf_counter() - started))
         assert all(answer is not None and answer.count(b'"xdr"') == 20 for answer in answers)
     return rates
+
+
+def over_a_socket() -> tuple[list[float], list[float]]:
+    """Measure what a client in another process gets: sends and reads, a second."""
+    here, there = multiprocessing.Pipe()
+    server = multiprocessing.Process(target=serve, args=(there,), daemon=True)
+    server.start()
+    address, sends, reads = here.recv()
+    clients = [httpx.Client(base_url=address) for _ in range(CONNECTIONS)]
+    windows = [sends[at : at + len(sends) // WINDOWS] for at in range(0, len(sends), len(sends) // WINDOWS)]
+    try:
+        sent = [rate(clients, window, b"PENDING") for window in windows]
+        return sent, [rate(clients, reads, b'"xdr"') for _ in range(WINDOWS)]
+    finally:
+        server.kill()
+        for client in clients:
+            client.close()
+
+
+def rate(clients: list[httpx.Client], bodies: list[bytes], holding: bytes) -> float:
+    """Post the bodies over all connections; give how many are answered in a second."""
+
+    def post(number: int) -> None:
+        for body in bodies[number :: len(clients)]:
+            assert holding in clients[number].post("/", content=body).content
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(len(clients)) as threads:
+        list(threads.map(post, range(len(clients))))
+    return len(bodies) / (time.perf_counter() - started)
+
+
+def serve(pipe: Connection) -> None:
+    """Serve a devnet whose ledgers stand still; send its address and the requests to put to it."""
+    bench, sends = planting_bench(50 * WINDOWS)
+    listener = listen(0)
+    farmers = [bench.account(f"farmer {number}").public_key for number in range(150)]
+    keys = [_base64(account_key(farmer)) for farmer in farmers]
+    reads = [request("getLedgerEntries", keys=(keys[at:] + keys)[:20]) for at in range(150)]
+    pipe.send((f"http://{HOST}:{listener.getsockname()[1]}", sends, reads))
+    asyncio.run(Server(bench.devnet, listener, speed=0.001).run())
 
 
 def closings() -> list[float]:
