@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from kalepool.core.chain import AccountState, Found, SendAnswer, Snapshot, Tip
+    from kalepool.core.farm import Proof
     from kalepool.core.farmers import Farmer, FarmerState, Moved, SealedTerms, Terms
     from kalepool.core.grinding import Job, JobId, Progress
     from kalepool.core.intents import Attempt, Intent, Kind, Plan, Settlement, State, Verdict
@@ -81,6 +82,64 @@ class Broadcaster(Protocol):
 
     async def send(self, envelopes: Sequence[bytes]) -> list[SendAnswer]:
         """Send envelopes in batches; an answer each, UNKNOWN where none came."""
+
+
+class Sealed(Protocol):
+    """A signed transaction."""
+
+    @property
+    def inner_hash(self) -> str:
+        """Hex; finds whichever fee bump landed."""
+
+    @property
+    def outer_hash(self) -> str:
+        """Hex of the fee bump, or the inner one."""
+
+    @property
+    def max_time(self) -> int:
+        """Network time after which it cannot land."""
+
+    @property
+    def envelope(self) -> bytes:
+        """XDR to send."""
+
+    @property
+    def fee(self) -> int:
+        """The most it can cost, stroops."""
+
+
+class Composer(Protocol):
+    """Building transactions. What is given builds and signs with the sequence number that it is called with.
+
+    Preparing may ask the network once for what a shape of call needs, and raises RejectedError where
+    that cannot be learned now, RetryableError where no node answers.
+    """
+
+    async def refresh_bid(self) -> int:
+        """Ask what inclusion costs now; give the bid for one operation in stroops."""
+
+    async def plant(
+        self, farmer: str, *, block: int, stake: int, opens: bool, max_time: int
+    ) -> Callable[[int], Sealed]:
+        """Prepare a farmer's plant, sent from his own account."""
+
+    async def work(
+        self,
+        farmer: str,
+        *,
+        source: str,
+        block: int,
+        proof: Proof,
+        improves: bool,
+        first_ledger: int,
+        max_time: int,
+    ) -> Callable[[int], Sealed]:
+        """Prepare a work, sent from any account of ours."""
+
+    async def harvest(
+        self, farmer: str, *, source: str, blocks: Sequence[int], max_time: int
+    ) -> Callable[[int], Sealed]:
+        """Prepare a harvest of one block, or of several."""
 
 
 class Vault(Protocol):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kalepool.core.intents import Intent
     from kalepool.devnet.faults import NodeFaults
     from kalepool.devnet.ledger import LedgerSettings
-    from kalepool.services.submit import Sealed
+    from kalepool.ports import Sealed
 
 
 class Wire:

@@ -7,7 +7,7 @@ send proves nothing, good or bad. ``services/reconcile.py`` asks the chain.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from kalepool.core.chain import Sent
 from kalepool.core.intents import Attempt, State
@@ -18,31 +18,7 @@ if TYPE_CHECKING:
 
     from kalepool.core.chain import SendAnswer
     from kalepool.core.intents import Intent, Plan
-    from kalepool.ports import Broadcaster, Journal
-
-
-class Sealed(Protocol):
-    """A signed transaction as an adapter builds it."""
-
-    @property
-    def inner_hash(self) -> str:
-        """Hex; finds whichever fee bump landed."""
-
-    @property
-    def outer_hash(self) -> str:
-        """Hex of the fee bump, or the inner one."""
-
-    @property
-    def max_time(self) -> int:
-        """Network time after which it cannot land."""
-
-    @property
-    def envelope(self) -> bytes:
-        """XDR to send."""
-
-    @property
-    def fee(self) -> int:
-        """The most it can cost, stroops."""
+    from kalepool.ports import Broadcaster, Journal, Sealed
 
 
 @dataclass(frozen=True, slots=True)

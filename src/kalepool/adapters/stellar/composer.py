@@ -1,0 +1,114 @@
+"""Builds what a round decides: fulfils ``ports.Composer`` over ``transactions``.
+
+What a shape of call needs is learned from one simulation, when it is first wanted; afterwards no
+network is needed to build. The bid is a percentile of what was paid lately, under a ceiling.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kalepool.adapters.stellar.calls import Harvest, Plant, TractorHarvest, Work
+from kalepool.adapters.stellar.envelopes import BASE_FEE, Bounds, Lane
+from kalepool.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kalepool.adapters.stellar.calls import ContractCall
+    from kalepool.adapters.stellar.chain import StellarChain
+    from kalepool.adapters.stellar.envelopes import Sealed
+    from kalepool.adapters.stellar.transactions import Transactions
+    from kalepool.core.farm import Proof
+
+
+class StellarComposer:
+    """Makes builders of signed transactions.
+
+    Args:
+        transactions: builds and signs.
+        chain: tells what inclusion costs.
+        percentile: of the inclusion fees paid lately, that is bid.
+        most: ceiling of the bid for one operation, stroops.
+    """
+
+    def __init__(
+        self, transactions: Transactions, chain: StellarChain, *, percentile: int, most: int
+    ) -> None:
+        if most < BASE_FEE:
+            raise UsageError(f"a bid is at least {BASE_FEE} stroops an operation")
+        self._transactions = transactions
+        self._chain = chain
+        self._percentile = percentile
+        self._most = most
+        self._bid = BASE_FEE
+
+    async def refresh_bid(self) -> int:
+        """Ask what inclusion costs now; give the bid for one operation in stroops. Once a block is enough."""
+        paid = await self._chain.inclusion_fee(self._percentile)
+        self._bid = min(max(paid, BASE_FEE), self._most)
+        return self._bid
+
+    async def plant(
+        self, farmer: str, *, block: int, stake: int, opens: bool, max_time: int
+    ) -> Callable[[int], Sealed]:
+        """Prepare a farmer's plant, sent from his own account.
+
+        Raises:
+            RejectedError: when what it needs cannot be learned now.
+            RetryableError: when no node answers.
+        """
+        return await self._prepare(Plant(farmer, stake, block, opens), farmer, Bounds(max_time))
+
+    async def work(
+        self,
+        farmer: str,
+        *,
+        source: str,
+        block: int,
+        proof: Proof,
+        improves: bool,
+        first_ledger: int,
+        max_time: int,
+    ) -> Callable[[int], Sealed]:
+        """Prepare a work, sent from any account of ours.
+
+        Args:
+            farmer: whose pail it is.
+            source: who sends it.
+            block: index of the current block.
+            proof: what was found.
+            improves: whether a work of his has landed in the block.
+            first_ledger: the ledger after his plant's; before it the gap would be 0.
+            max_time: network time after which it must not land.
+
+        Raises:
+            RejectedError: when what it needs cannot be learned now.
+            RetryableError: when no node answers.
+        """
+        call = Work(farmer, block, proof.hash, proof.nonce, improves)
+        return await self._prepare(call, source, Bounds(max_time, min_ledger=first_ledger))
+
+    async def harvest(
+        self, farmer: str, *, source: str, blocks: Sequence[int], max_time: int
+    ) -> Callable[[int], Sealed]:
+        """Prepare a harvest of one block, or by the tractor of several.
+
+        Raises:
+            RejectedError: when what it needs cannot be learned now.
+            RetryableError: when no node answers.
+        """
+        call: ContractCall = (
+            Harvest(farmer, blocks[0]) if len(blocks) == 1 else TractorHarvest(farmer, tuple(blocks))
+        )
+        return await self._prepare(call, source, Bounds(max_time))
+
+    async def _prepare(self, call: ContractCall, source: str, bounds: Bounds) -> Callable[[int], Sealed]:
+        if not self._transactions.knows(call):
+            await self._transactions.learn(call, source)
+        return partial(self._build, call, source, bounds)
+
+    def _build(self, call: ContractCall, source: str, bounds: Bounds, sequence: int) -> Sealed:
+        # The fee bump counts as one operation more.
+        return self._transactions.build(call, Lane(source, sequence), bounds, 2 * self._bid)
