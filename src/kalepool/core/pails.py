@@ -1,0 +1,105 @@
+"""What a snapshot says about a pail: its next state in the pool's memory, with the reason.
+
+The chain is the truth. A pail that is gone was harvested, by us or by a stranger, as long as it could
+still exist; what it paid follows from its Block, which no longer changes once the block is over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kalepool.core.contract import share_of_block, weigh
+from kalepool.core.records import ALIVE, PAIL_MOVES, PailRecord, PailState
+
+if TYPE_CHECKING:
+    from kalepool.core.chain import DatedPail, Snapshot
+    from kalepool.core.farm import Block
+
+
+def observe(record: PailRecord, address: str, block: Block | None, snapshot: Snapshot) -> list[PailRecord]:
+    """Give what is to be remembered of a pail after a snapshot that asked for it, in order.
+
+    Nothing where all of it was known, or the snapshot is older than what was. After an outage there are several records: a pail that was
+    planted, worked and left behind unseen passes through each state that it must have had.
+
+    Args:
+        record: as it was known before.
+        address: the farmer's.
+        block: the pail's Block as last seen, over or not; None where it was never seen.
+        snapshot: a read that asked for this pail; what it does not have does not exist.
+    """
+    if record.state not in ALIVE and record.state is not PailState.MISSED:
+        return []
+    found = snapshot.pails.get((address, record.block))
+    now = _gone(record, block, snapshot) if found is None else _present(record, found, snapshot)
+    if now == record:
+        return []
+    way = _between(record.state, now.state)
+    if way is None:
+        # An older view than one we had, by a node that lags: what was seen stays seen.
+        return []
+    return [*(replace(now, state=state, reward=None, why="") for state in way), now]
+
+
+def _between(before: PailState, after: PailState) -> tuple[PailState, ...] | None:
+    """Give the states on the shortest legal way from one to another, both left out; None where there is none."""
+    if before is after:
+        return ()
+    ways: list[tuple[PailState, ...]] = [()]
+    for _ in PailState:
+        for way in ways:
+            if after in PAIL_MOVES[way[-1] if way else before]:
+                return way
+        ways = [(*way, state) for way in ways for state in PAIL_MOVES[way[-1] if way else before]]
+    return None
+
+
+def _present(record: PailRecord, found: DatedPail, snapshot: Snapshot) -> PailRecord:
+    pail, over = found.pail, record.block < snapshot.farm.index
+    known = replace(
+        record,
+        stake=pail.stake,
+        planted_ledger=pail.sequence,
+        gap=pail.gap,
+        zeros=pail.zeros,
+        live_until=found.live_until,
+    )
+    if pail.zeros is not None:
+        state = PailState.HARVESTABLE if over else PailState.WORKED
+        return replace(known, state=state, why="")
+    if not over:
+        return replace(known, state=PailState.PLANTED, why="")
+    why = "its block ended without a work: the stake is lost"
+    return replace(known, state=PailState.FORFEITED, why=why)
+
+
+def _gone(record: PailRecord, block: Block | None, snapshot: Snapshot) -> PailRecord:
+    over = record.block < snapshot.farm.index
+    if record.state is PailState.PLANNED:
+        if not over:
+            return record
+        return replace(record, state=PailState.MISSED, why="the plant did not land before its block was over")
+    if record.state is PailState.MISSED:
+        return record
+    if record.live_until is not None and snapshot.ledger > record.live_until:
+        return replace(record, state=PailState.EXPIRED, why=f"not harvested by ledger {record.live_until}")
+    if not over:
+        # Nothing can be harvested yet: the view is older than the pail.
+        return record
+    if record.state is PailState.PLANTED or block is None:
+        # Worked and harvested between two looks: what it paid is not known here. Left for the events to tell.
+        return record
+    return replace(record, state=PailState.HARVESTED, reward=reward_of(record, block), why="")
+
+
+def reward_of(record: PailRecord, block: Block) -> int:
+    """Give the reward in stroops of a worked pail whose block is over; the stake comes beside it.
+
+    Raises:
+        ContractError: BLOCK_INVALID when a range of the Block is inverted.
+    """
+    assert record.gap is not None
+    assert record.zeros is not None
+    weight = weigh(block, record.gap, record.stake, record.zeros).total
+    return share_of_block(record.block, block, weight)

@@ -1,0 +1,135 @@
+"""Pails in the pool's memory: what a snapshot makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kalepool.core.chain import DatedPail, Snapshot
+from kalepool.core.contract import harvest, new_record
+from kalepool.core.farm import Block, Farm, Pail
+from kalepool.core.pails import observe
+from kalepool.core.records import PailRecord, PailState, check_pail_move
+
+BLOCK = Block(1_000, 1, 47, 0, 100_0000000, 5, 9, bytes(32), 3_0000000, 5_000_000_000)
+LEDGER, END = 900, 1_000
+PLANNED = PailRecord(1, 7, PailState.PLANNED, 10_0000000)
+PLANTED = replace(PLANNED, state=PailState.PLANTED, planted_ledger=600, live_until=END)
+WORKED = replace(PLANTED, state=PailState.WORKED, gap=40, zeros=7)
+HARVESTABLE = replace(WORKED, state=PailState.HARVESTABLE)
+
+FRESH, DONE = Pail(600, 10_0000000), Pail(600, 10_0000000, 40, 7)
+
+
+def last(record: PailRecord, block: Block | None, snapshot: Snapshot) -> PailRecord:
+    """Give a pail as it is known at last."""
+    return [record, *observe(record, "G1", block, snapshot)][-1]
+
+
+def seen(pail: Pail | None, *, index: int = 7, ledger: int = LEDGER) -> Snapshot:
+    farm = Farm("G-owner", "C-asset", index, new_record(1_000), paused=False)
+    pails = {} if pail is None else {("G1", 7): DatedPail(pail, END)}
+    return Snapshot("node", ledger, farm, bytes(32), {}, pails)
+
+
+@pytest.mark.parametrize(
+    ("record", "pail", "index", "state"),
+    [
+        (PLANNED, FRESH, 7, PailState.PLANTED),
+        (PLANNED, None, 7, PailState.PLANNED),
+        (PLANNED, None, 8, PailState.MISSED),
+        (PLANTED, FRESH, 7, PailState.PLANTED),
+        (PLANTED, DONE, 7, PailState.WORKED),
+        (PLANTED, FRESH, 8, PailState.FORFEITED),
+        (WORKED, DONE, 7, PailState.WORKED),
+        (WORKED, DONE, 8, PailState.HARVESTABLE),
+        (WORKED, None, 8, PailState.HARVESTED),
+        (HARVESTABLE, DONE, 9, PailState.HARVESTABLE),
+        (HARVESTABLE, None, 9, PailState.HARVESTED),
+        # A plant that was given up and then seen after all: the chain is the truth.
+        (replace(PLANNED, state=PailState.MISSED), FRESH, 7, PailState.PLANTED),
+        (replace(PLANNED, state=PailState.MISSED), None, 9, PailState.MISSED),
+    ],
+)
+def test_a_snapshot_moves_a_pail_on(
+    record: PailRecord, pail: Pail | None, index: int, state: PailState
+) -> None:
+    assert last(record, BLOCK, seen(pail, index=index)).state is state
+
+
+def test_what_was_seen_of_it_is_remembered() -> None:
+    after = last(PLANNED, BLOCK, seen(DONE))
+    assert (after.planted_ledger, after.gap, after.zeros, after.live_until) == (600, 40, 7, END)
+
+
+def test_what_a_harvest_paid_is_what_the_contract_pays() -> None:
+    after = last(HARVESTABLE, BLOCK, seen(None, index=9))
+    paid = harvest(seen(None, index=9).farm, 7, BLOCK, DONE)
+    assert after.reward == paid.reward > 0
+
+
+@pytest.mark.parametrize(
+    ("record", "ledger", "state"),
+    [
+        (HARVESTABLE, END, PailState.HARVESTED),
+        (HARVESTABLE, END + 1, PailState.EXPIRED),
+        (PLANTED, END + 1, PailState.EXPIRED),
+        (PLANTED, END, PailState.PLANTED),  # gone, and how is not known
+    ],
+)
+def test_past_its_end_a_pail_that_is_gone_has_expired(
+    record: PailRecord, ledger: int, state: PailState
+) -> None:
+    after = last(record, BLOCK, seen(None, index=9, ledger=ledger))
+    assert after.state is state
+    assert after.reward is None or state is PailState.HARVESTED
+
+
+def test_without_its_block_a_harvest_is_not_guessed() -> None:
+    assert last(HARVESTABLE, None, seen(None, index=9)) == HARVESTABLE
+
+
+def test_every_loss_has_its_reason() -> None:
+    forfeited = last(PLANTED, BLOCK, seen(FRESH, index=8))
+    expired = last(HARVESTABLE, BLOCK, seen(None, index=9, ledger=END + 1))
+    missed = last(PLANNED, BLOCK, seen(None, index=8))
+    assert all(record.why for record in (forfeited, expired, missed))
+
+
+def test_after_an_outage_a_pail_passes_through_every_state_it_had() -> None:
+    states = [record.state for record in observe(PLANNED, "G1", BLOCK, seen(DONE, index=9))]
+    assert states == [PailState.PLANTED, PailState.WORKED, PailState.HARVESTABLE]
+
+
+def test_an_older_view_takes_nothing_back() -> None:
+    assert observe(WORKED, "G1", BLOCK, seen(FRESH)) == []
+    assert observe(WORKED, "G1", BLOCK, seen(None)) == []
+    assert observe(HARVESTABLE, "G1", BLOCK, seen(DONE, index=7)) == []
+
+
+def test_what_is_known_already_is_not_written_again() -> None:
+    assert observe(WORKED, "G1", BLOCK, seen(DONE)) == []
+    forfeited = replace(PLANTED, state=PailState.FORFEITED, why="lost")
+    assert observe(forfeited, "G1", BLOCK, seen(FRESH, index=8)) == []
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([None, FRESH, DONE]), st.integers(0, 2), st.integers(0, 3).map(lambda n: 50 * n)
+        ),
+        max_size=8,
+    )
+)
+def test_whatever_is_seen_in_whatever_order_only_legal_moves_follow(
+    looks: list[tuple[Pail | None, int, int]],
+) -> None:
+    record, index, ledger = PLANNED, 7, LEDGER
+    for pail, later, ledgers in looks:
+        index, ledger = index + later, ledger + ledgers
+        for after in observe(record, "G1", BLOCK, seen(pail, index=index, ledger=ledger)):
+            check_pail_move(record.state, after.state)
+            record = after
