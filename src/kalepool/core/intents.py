@@ -194,11 +194,6 @@ def plant_purpose(farmer: int, block: int) -> str:
     return f"plant:{farmer}:{block}"
 
 
-def work_purpose(farmer: int, block: int, improvement: int) -> str:
-    """Key of a work; improvements count from 0."""
-    return f"work:{farmer}:{block}:{improvement}"
-
-
 def pail_item(farmer: int, block: int) -> str:
     """Key of a pail as an item."""
     return f"pail:{farmer}:{block}"

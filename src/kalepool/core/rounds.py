@@ -103,6 +103,8 @@ class Wait:
     reason: str
 
 
+_Aim: TypeAlias = "tuple[int, Lane, Pail]"
+
 Action: TypeAlias = Plant | Grind | SubmitWork | Harvest | Wait
 
 
@@ -118,10 +120,11 @@ def decide(snapshot: Snapshot, lanes: Sequence[Lane], policy: Policy, pace: Pace
     actions: list[Action] = []
     actions += _plants(snapshot, lanes, pace, policy)
     actions += _grinding(snapshot, lanes)
-    actions += _works(snapshot, lanes, policy, pace)
+    aims = _aims(snapshot, lanes, policy, pace)
+    actions += _works(snapshot, lanes, aims, policy, pace)
     actions += _harvests(snapshot, lanes, policy)
     busy = any(isinstance(action, Plant | SubmitWork | Harvest) for action in actions)
-    return [*actions, _wait(snapshot, lanes, policy, pace, busy=busy)]
+    return [*actions, _wait(snapshot, lanes, aims, pace, busy=busy)]
 
 
 def _plants(snapshot: Snapshot, lanes: Sequence[Lane], pace: Pace, policy: Policy) -> list[Plant]:
@@ -173,13 +176,15 @@ def _grinding(snapshot: Snapshot, lanes: Sequence[Lane]) -> list[Grind]:
     ]
 
 
-def _works(snapshot: Snapshot, lanes: Sequence[Lane], policy: Policy, pace: Pace) -> list[SubmitWork]:
+def _works(
+    snapshot: Snapshot, lanes: Sequence[Lane], aims: Sequence[_Aim], policy: Policy, pace: Pace
+) -> list[SubmitWork]:
     record = snapshot.farm.block
     current = snapshot.blocks.get(snapshot.farm.index)
     if current is None or record is None:
         return []
     due = []
-    for aimed, lane, pail in _aims(snapshot, lanes, policy, pace):
+    for aimed, lane, pail in aims:
         if pace.ledger + 1 >= aimed and not lane.working and lane.proof is not None:
             work = _work_now(lane, pail, lane.proof, current.block, snapshot, pace, policy)
             if work is not None:
@@ -190,9 +195,7 @@ def _works(snapshot: Snapshot, lanes: Sequence[Lane], policy: Policy, pace: Pace
     return [work for _, work in due[: max(room, 0)]]
 
 
-def _aims(
-    snapshot: Snapshot, lanes: Sequence[Lane], policy: Policy, pace: Pace
-) -> list[tuple[int, Lane, Pail]]:
+def _aims(snapshot: Snapshot, lanes: Sequence[Lane], policy: Policy, pace: Pace) -> list[_Aim]:
     """Give the ledger from which on each planted lane's work may be sent."""
     index, record = snapshot.farm.index, snapshot.farm.block
     current = snapshot.blocks.get(index)
@@ -270,7 +273,7 @@ def _is_ending(snapshot: Snapshot, address: str, index: int, policy: Policy) -> 
     return min(ends) - snapshot.ledger <= policy.harvest_margin_ledgers
 
 
-def _wait(snapshot: Snapshot, lanes: Sequence[Lane], policy: Policy, pace: Pace, *, busy: bool) -> Wait:
+def _wait(snapshot: Snapshot, lanes: Sequence[Lane], aims: Sequence[_Aim], pace: Pace, *, busy: bool) -> Wait:
     """Find the next moment that matters; between opening and submission that is not every ledger."""
     record = snapshot.farm.block
     following = pace.next_close()
@@ -281,7 +284,7 @@ def _wait(snapshot: Snapshot, lanes: Sequence[Lane], policy: Policy, pace: Pace,
     moments = [(following + _LONGEST_WAIT_S, "nothing is due yet")]
     due = strategy.due_at(record) - pace.ledger_seconds
     moments.append((due, f"block {snapshot.farm.index + 1} is due"))
-    for aimed, lane, pail in _aims(snapshot, lanes, policy, pace):
+    for aimed, lane, pail in aims:
         if pail.zeros is None:
             moments.append((pace.close_of(aimed - 1), f"work of farmer {lane.farmer}"))
     until, reason = min(moments)

@@ -20,11 +20,11 @@ from kalepool.devnet.entries import MAX_I64, AssetInstance, Balance, KaleInstanc
 from kalepool.devnet.host import MAX_TTL, ErrorCode, ErrorType, HostError, contract_error
 from kalepool.xdr.keys import (
     address_of_sc_address,
+    address_value,
     balance_key,
     block_key,
     instance_key,
     pail_key,
-    sc_address,
     trustline_key,
 )
 
@@ -120,7 +120,7 @@ class Kale:
             planted = rules.plant(opening, pail, amount, host.sequence)
         if amount > 0:
             assert farm.asset is not None
-            arguments = [scval_address(farmer), scval.to_int128(amount)]
+            arguments = [address_value(farmer), scval.to_int128(amount)]
             host.call(farm.asset, "burn", arguments)
         host.put_temporary(pail_key(contract, farmer, planted.index), planted.pail)
         host.put_temporary(block_key(contract, planted.index), planted.block)
@@ -175,7 +175,7 @@ class Kale:
             pail = _pail(host, contract, farmer, index)
             harvested = rules.harvest(farm, index, block, pail)
         if harvested.minted > 0:
-            host.call(farm.asset, "mint", [scval_address(farmer), scval.to_int128(harvested.minted)])
+            host.call(farm.asset, "mint", [address_value(farmer), scval.to_int128(harvested.minted)])
         host.delete(pail_key(contract, farmer, index))
         _extend_instance(host, contract)
         return scval.to_int128(harvested.reward)
@@ -215,7 +215,7 @@ def _tractor_harvest(host: Host, _contract: str, arguments: Sequence[xdr.SCVal])
         raise contract_error(_NO_PAILS_PROVIDED)
     rewards = []
     for index in indexes:
-        arguments = [scval_address(farmer), scval.to_uint32(index)]
+        arguments = [address_value(farmer), scval.to_uint32(index)]
         reward = host.try_call(host.identity.kale_contract, "harvest", arguments)
         rewards.append(scval.to_int128(0) if reward is None else reward)
     if all(scval.from_int128(reward) == 0 for reward in rewards):
@@ -276,7 +276,7 @@ def _sac_admin(host: Host, contract: str, arguments: Sequence[xdr.SCVal]) -> xdr
     _Arguments(arguments, 0)
     admin = _asset_instance(host, contract).admin
     assert admin is not None
-    return scval_address(admin)
+    return address_value(admin)
 
 
 def _sac_decimals(_host: Host, _contract: str, arguments: Sequence[xdr.SCVal]) -> xdr.SCVal:
@@ -381,11 +381,6 @@ def _block(host: Host, contract: str, index: int) -> Block | None:
 def _pail(host: Host, contract: str, farmer: str, index: int) -> Pail | None:
     entry = host.get(pail_key(contract, farmer, index))
     return entry.value if entry is not None and isinstance(entry.value, Pail) else None
-
-
-def scval_address(address: str) -> xdr.SCVal:
-    """Give an address as a value."""
-    return xdr.SCVal(xdr.SCValType.SCV_ADDRESS, address=sc_address(address))
 
 
 class _Arguments:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from stellar_sdk import scval, xdr
 
+from kalepool.core.address import raw_key
 from kalepool.core.farm import Block, Farm, Pail
 from kalepool.xdr.farm import block_to_scval, instance_to_scval, pail_to_scval
 from kalepool.xdr.keys import Asset, account_id, credit_asset
@@ -287,7 +288,7 @@ def _encode_asset_instance(value: AssetInstance) -> xdr.SCVal:
         name, kind = f"{code}:{issuer}", "AlphaNum4"
         info = {
             scval.to_symbol("asset_code"): scval.to_string(code),
-            scval.to_symbol("issuer"): scval.to_bytes(_raw(issuer)),
+            scval.to_symbol("issuer"): scval.to_bytes(raw_key(issuer)),
         }
     metadata = scval.to_map(
         {
@@ -308,12 +309,6 @@ def _encode_asset_instance(value: AssetInstance) -> xdr.SCVal:
         xdr.SCValType.SCV_CONTRACT_INSTANCE,
         instance=xdr.SCContractInstance(executable, xdr.SCMap(entries)),
     )
-
-
-def _raw(address: str) -> bytes:
-    key = account_id(address).account_id.ed25519
-    assert key is not None
-    return key.uint256
 
 
 def _encode_account(value: Account) -> xdr.LedgerEntryData:

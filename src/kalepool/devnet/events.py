@@ -8,7 +8,7 @@ from functools import lru_cache
 from stellar_sdk import scval, xdr
 
 from kalepool.core.address import account_address, contract_address, is_account, raw_key
-from kalepool.xdr.keys import sc_address
+from kalepool.xdr.keys import address_value
 
 _ERROR_KINDS = {
     xdr.SCErrorType.SCE_CONTRACT: "Contract",
@@ -62,7 +62,7 @@ class AssetEvent:
     def topics(self) -> list[xdr.SCVal]:
         """Give the topics."""
         values = [scval.to_symbol(self.kind)]
-        values += [xdr.SCVal(xdr.SCValType.SCV_ADDRESS, address=sc_address(party)) for party in self.parties]
+        values += [address_value(party) for party in self.parties]
         return values + ([scval.to_string(self.asset)] if self.asset else [])
 
     def data(self) -> xdr.SCVal:

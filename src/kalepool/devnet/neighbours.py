@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from stellar_sdk import scval
 
 from kalepool.core.contract import BLOCK_INTERVAL_S
-from kalepool.devnet.contracts import contracts_of, scval_address
+from kalepool.devnet.contracts import contracts_of
 from kalepool.devnet.entries import KaleInstance
 from kalepool.devnet.host import Host, HostError
 from kalepool.devnet.ledger import Told
-from kalepool.xdr.keys import instance_key
+from kalepool.xdr.keys import address_value, instance_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -205,7 +205,7 @@ class Neighbours:
         plan = member.plan
         assert plan is not None
         stake = scval.to_int128(plan.stake)
-        if self._do(ledger, layer, close_time, "plant", [scval_address(member.address), stake]):
+        if self._do(ledger, layer, close_time, "plant", [address_value(member.address), stake]):
             # In a Block that was missing the plant may have gone one further than meant.
             plan.index = self._farm(ledger, layer).index
             plan.planted_at, plan.planted_in = close_time, layer.sequence
@@ -217,7 +217,7 @@ class Neighbours:
         plan.done = True
         nonce = scval.to_uint64(self._random.getrandbits(64))
         claimed = scval.to_bytes(self._hash_with(plan.zeros))
-        arguments = [scval_address(member.address), claimed, nonce]
+        arguments = [address_value(member.address), claimed, nonce]
         if self._farm(ledger, layer).index == plan.index and self._do(
             ledger, layer, close_time, "work", arguments
         ):
@@ -228,7 +228,7 @@ class Neighbours:
         if not member.pails or self._seen is None or member.pails[0][1] > self._seen[0]:
             return
         index, _ = member.pails.pop(0)
-        arguments = [scval_address(member.address), scval.to_uint32(index)]
+        arguments = [address_value(member.address), scval.to_uint32(index)]
         self._do(ledger, layer, close_time, "harvest", arguments)
 
     def _do(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kalepool.core.chain import Status
-from kalepool.core.intents import Settlement, State, Verdict, judge
+from kalepool.core.intents import Settlement, State, Verdict, judge, judge_all
 from kalepool.core.postings import postings_of
 
 if TYPE_CHECKING:
@@ -108,14 +108,15 @@ class Reconciler:
         return findings
 
     def _sort(self, intent: Intent, answered: Sequence[tuple[Attempt, Found]], findings: _Findings) -> None:
-        verdicts = {judge(attempt, found) for attempt, found in answered}
-        if Verdict.LANDED in verdicts:
+        attempts, answers = zip(*answered, strict=True)
+        verdict = judge_all(attempts, answers)
+        if verdict is Verdict.LANDED:
             attempt, found = next(pair for pair in answered if judge(*pair) is Verdict.LANDED)
             landed = findings.settled if found.status is Status.SUCCESS else findings.failed
             landed.append((intent, attempt, found))
-        elif Verdict.HIDDEN in verdicts:
+        elif verdict is Verdict.HIDDEN:
             findings.hidden.append(intent)
-        elif Verdict.OPEN in verdicts:
+        elif verdict is Verdict.OPEN:
             findings.open.append(intent)
         else:
             findings.dead.append(intent)

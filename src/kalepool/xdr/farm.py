@@ -7,7 +7,7 @@ from typing import TypeAlias
 from stellar_sdk import scval, xdr
 
 from kalepool.core.farm import Block, Farm, Pail
-from kalepool.xdr.keys import address_of_sc_address, sc_address
+from kalepool.xdr.keys import address_of_sc_address, address_value
 
 _Fields: TypeAlias = dict[str, xdr.SCVal]
 
@@ -90,9 +90,9 @@ def instance_to_scval(farm: Farm, wasm_hash: bytes) -> xdr.SCVal:
         storage.append(("FarmIndex", scval.to_uint32(farm.index)))
     if farm.paused:
         storage.append(("FarmPaused", scval.to_bool(True)))
-    storage.append(("Homesteader", _address(farm.homesteader)))
+    storage.append(("Homesteader", address_value(farm.homesteader)))
     if farm.asset is not None:
-        storage.append(("HomesteadAsset", _address(farm.asset)))
+        storage.append(("HomesteadAsset", address_value(farm.asset)))
     # The host keeps a map in the order of its keys, and symbols compare as strings.
     storage.sort()
     entries = [xdr.SCMapEntry(scval.to_vec([scval.to_symbol(name)]), value) for name, value in storage]
@@ -158,10 +158,6 @@ def _optional_u32(value: int | None) -> xdr.SCVal:
 
 def _from_optional_u32(value: xdr.SCVal) -> int | None:
     return None if value.type == xdr.SCValType.SCV_VOID else scval.from_uint32(value)
-
-
-def _address(address: str) -> xdr.SCVal:
-    return xdr.SCVal(xdr.SCValType.SCV_ADDRESS, address=sc_address(address))
 
 
 def _from_address(value: xdr.SCVal) -> str:

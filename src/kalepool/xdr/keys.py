@@ -103,13 +103,13 @@ def block_key(contract: str, index: int) -> bytes:
 @lru_cache(maxsize=65_536)
 def pail_key(contract: str, farmer: str, index: int) -> bytes:
     """Key of Pail(farmer, index) of the KALE contract (temporary)."""
-    return _contract_data(contract, _vec(_SYMBOL_PAIL, _address(farmer), _u32(index)), _TEMPORARY)
+    return _contract_data(contract, _vec(_SYMBOL_PAIL, address_value(farmer), _u32(index)), _TEMPORARY)
 
 
 @lru_cache(maxsize=4_096)
 def balance_key(asset_contract: str, holder: str) -> bytes:
     """Key of a contract's balance in an asset contract (persistent); accounts hold trustlines instead."""
-    return _contract_data(asset_contract, _vec(_SYMBOL_BALANCE, _address(holder)), _PERSISTENT)
+    return _contract_data(asset_contract, _vec(_SYMBOL_BALANCE, address_value(holder)), _PERSISTENT)
 
 
 def nonce_key(address: str, nonce: int) -> bytes:
@@ -141,5 +141,6 @@ def _u32(value: int) -> xdr.SCVal:
     return xdr.SCVal(xdr.SCValType.SCV_U32, u32=xdr.Uint32(value))
 
 
-def _address(address: str) -> xdr.SCVal:
+def address_value(address: str) -> xdr.SCVal:
+    """Give a G or C address as a contract value."""
     return xdr.SCVal(xdr.SCValType.SCV_ADDRESS, address=sc_address(address))
