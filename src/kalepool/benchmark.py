@@ -191,7 +191,8 @@ def measure(
     """
     if not 0 < seconds <= MAX_SECONDS:
         raise UsageError(
-            f"a benchmark takes more than 0 and at most {MAX_SECONDS:.0f} seconds, not {seconds:g}"
+            f"a benchmark takes more than 0 and at most {MAX_SECONDS:.0f} seconds, not {seconds:g}",
+            hint="say for how long with --seconds, such as --seconds 5",
         )
     many = usable_cores() if threads is None else threads
     series = list(_checked_series(kernel, many, progress))

@@ -56,6 +56,9 @@ def test_no_words_at_all_show_the_help_and_are_a_matter_of_usage() -> None:
         (["--network", "moon", "bench"], "there is no network 'moon'"),
         (["bench", "--network", "moon"], "there is no network 'moon'"),
         (["bench", "--config"], "requires an argument"),
+        (["bench", "--seconds", "nan"], "a benchmark takes more than 0"),
+        (["bench", "--threads", "0"], "threads"),
+        (["bench", "--kernel", "abacus"], "abacus"),
     ],
 )
 def test_wrong_words_get_one_line_and_a_hint(

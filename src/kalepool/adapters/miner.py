@@ -419,7 +419,10 @@ def _usable_cores() -> int:
 
 def _threads(count: int) -> int:
     if not 1 <= count <= MAX_THREADS:
-        raise UsageError(f"a miner has 1 to {MAX_THREADS} threads, not {count}")
+        raise UsageError(
+            f"a miner has 1 to {MAX_THREADS} threads, not {count}",
+            hint="give one for each core, or say nothing and it does so by itself",
+        )
     return count
 
 
