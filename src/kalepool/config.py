@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 from kalepool.core.address import raw_key
 from kalepool.core.amounts import parse_amount
 from kalepool.errors import ConfigError, UsageError
+from kalepool.networks import LOCAL, NETWORKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 FILE_NAME: Final = "kalepool.toml"
-NETWORKS: Final = ("local", "testnet", "mainnet")
 _PREFIX = "KALEPOOL_"
+_LONGEST_CODE = 12
 # These are read elsewhere; they are no keys of the file.
 _NOT_KEYS = frozenset({"KALEPOOL_PASSPHRASE", "KALEPOOL_PASSPHRASE_FILE", "KALEPOOL_CONFIG"})
 
@@ -108,6 +109,16 @@ def _address(prefix: str) -> Callable[[Any], str]:
     return check
 
 
+def _asset(value: Any) -> str:
+    if value == "":
+        return ""
+    code, _, issuer = str(value).partition(":")
+    if not (code.isascii() and code.isalnum() and len(code) <= _LONGEST_CODE):
+        raise ValueError("an asset as CODE:ISSUER")
+    _address("G")(issuer)
+    return str(value)
+
+
 def _urls(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(
         isinstance(url, str) and url.startswith(("http://", "https://")) for url in value
@@ -132,7 +143,7 @@ def _share(value: Any) -> str:
 KEYS: Final[tuple[Key, ...]] = (
     Key(
         "network.name",
-        "local",
+        LOCAL,
         "The network: local (a `kalepool devnet`), testnet or mainnet.",
         _one_of(*NETWORKS),
     ),
@@ -143,10 +154,14 @@ KEYS: Final[tuple[Key, ...]] = (
         _urls,
     ),
     Key(
-        "network.requests_per_second", 1.0, "HTTP requests a second to one node, at most.", _number(0.1, 1000)
+        "network.requests_per_second",
+        0.0,
+        "HTTP requests a second to one node, at most; 0 for what the network's usual ones bear.",
+        _number(0, 1000),
     ),
     Key("network.timeout_s", 10.0, "Seconds after which an answer is given up.", _number(1, 120)),
     Key("network.kale_contract", "", "The KALE contract; empty for the network's own.", _address("C")),
+    Key("network.kale_asset", "", "The KALE asset as CODE:ISSUER; empty for the network's own.", _asset),
     Key("network.tractor_contract", "", "The tractor; empty for the network's own.", _address("C")),
     Key(
         "store.path",

@@ -15,8 +15,8 @@ from kalepool import __version__
 from kalepool.cli.commands.bench import bench
 from kalepool.cli.commands.devnet import devnet
 from kalepool.cli.output import EXIT_BUG, EXIT_INTERRUPTED, Output
-from kalepool.config import NETWORKS
 from kalepool.errors import KalepoolError, UsageError
+from kalepool.networks import NETWORKS
 
 _FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose"}
 _WITH_VALUE = {"--config", "--network"}

@@ -14,6 +14,7 @@ import typer
 from kalepool.cli.output import Output, output_of
 from kalepool.core.amounts import format_amount
 from kalepool.errors import UsageError
+from kalepool.networks import DEVNET_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,7 @@ _BEHIND_S = 365 * 86_400
 
 def devnet(
     ctx: typer.Context,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 for any free one.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 for any free one.")] = DEVNET_PORT,
     speed: Annotated[float, typer.Option(help="Network seconds in a second, up to 1000.")] = 1.0,
     ledger_seconds: Annotated[float, typer.Option(help="Network seconds between ledgers.")] = 5.0,
     neighbours: Annotated[int, typer.Option(help="Other farmers on the network, up to 500.")] = 0,

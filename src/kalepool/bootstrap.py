@@ -1,0 +1,417 @@
+"""The composition root: the one place that knows every adapter, and wires services to them.
+
+Everything is made when it is first asked for, so that a command pays for what it uses: ``status`` opens
+a store and nothing else, and only what builds transactions loads the SDK.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from kalepool.core.amounts import parse_amount
+from kalepool.core.sealing import audit_entry, terms_message
+from kalepool.core.strategy import Policy
+from kalepool.errors import ConfigError, RetryableError
+from kalepool.networks import NETWORKS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from types import TracebackType
+
+    import httpx
+
+    from kalepool.adapters.clock import NetworkClock
+    from kalepool.adapters.miner import Miner
+    from kalepool.adapters.stellar.broadcast import StellarBroadcaster
+    from kalepool.adapters.stellar.calls import Deployment
+    from kalepool.adapters.stellar.chain import StellarChain
+    from kalepool.adapters.stellar.composer import StellarComposer
+    from kalepool.adapters.stellar.network import Network
+    from kalepool.adapters.stellar.rpc import RpcClient
+    from kalepool.adapters.stellar.transactions import Transactions
+    from kalepool.adapters.store.audit import StoreAudit
+    from kalepool.adapters.store.books import StoreBooks
+    from kalepool.adapters.store.channels import ChannelLeases
+    from kalepool.adapters.store.db import Store
+    from kalepool.adapters.store.facts import StoreFacts
+    from kalepool.adapters.store.farmers import StoreFarmers
+    from kalepool.adapters.store.grinds import StoreGrinds
+    from kalepool.adapters.store.journal import StoreJournal
+    from kalepool.adapters.store.locks import MiningLock
+    from kalepool.adapters.store.opening import Home
+    from kalepool.adapters.store.owners import Owner
+    from kalepool.adapters.store.pails import StoreBlocks, StorePails
+    from kalepool.adapters.store.views import StoreViews
+    from kalepool.adapters.vault import Addresses, Vault
+    from kalepool.config import Config
+    from kalepool.core.farmers import Farmer
+    from kalepool.core.records import AuditRow
+    from kalepool.networks import KnownNetwork
+    from kalepool.secret import Secret
+    from kalepool.services.grinding import Grinder
+    from kalepool.services.reconcile import Reconciler
+    from kalepool.services.submit import Submitter
+
+
+class Pool:
+    """One pool, as one process sees it: a context that closes what was opened.
+
+    Args:
+        config: the settings.
+        role: what this process does, such as ``mine``: for people who meet its locks.
+        passphrase: gives the vault's passphrase when it is first needed.
+        now: the machine's clock, Unix seconds: for heartbeats and the audit log, never for the network's time.
+        transport: what carries HTTP; sockets where it is None.
+        monotonic: seconds of a clock that never steps; None for the machine's own.
+        sleep: waits for seconds of that clock.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        role: str,
+        passphrase: Callable[[], Secret],
+        *,
+        now: Callable[[], float] = time.time,
+        transport: httpx.AsyncBaseTransport | None = None,
+        monotonic: Callable[[], float] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.config = config
+        self.role = role
+        self._passphrase = passphrase
+        self._now = now
+        self._transport = transport
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._deployment: Deployment | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back what this process holds in the store, and close it."""
+        made = self.__dict__
+        if "miner" in made:
+            self.miner.close()
+        if "owner" in made:
+            self.owner.retire()
+        if "store" in made:
+            self.store.close()
+
+    # Where it belongs
+
+    @cached_property
+    def known(self) -> KnownNetwork:
+        """The configured network, as published."""
+        return NETWORKS[self.config.text("network.name")]
+
+    @cached_property
+    def home(self) -> Home:
+        """The network and contract that the store belongs to."""
+        from kalepool.adapters.store.opening import Home  # noqa: PLC0415 - see the module's docstring
+
+        return Home(self.known.passphrase, self.config.text("network.kale_contract") or self.known.kale)
+
+    @cached_property
+    def network(self) -> Network:
+        """The network and its farm, for the client. Loads the SDK."""
+        from kalepool.adapters.stellar.network import Network  # noqa: PLC0415
+
+        return Network.of(
+            self.known.passphrase,
+            self.home.contract,
+            self.config.text("network.kale_asset") or self.known.asset,
+            self.config.text("network.tractor_contract") or self.known.tractor,
+        )
+
+    # The store and what it fulfils
+
+    @cached_property
+    def store(self) -> Store:
+        """The store, opened."""
+        from kalepool.adapters.store.opening import open_store  # noqa: PLC0415
+
+        return open_store(self.config.path("store.path"), self.home)
+
+    @cached_property
+    def owner(self) -> Owner:
+        """This process in the store."""
+        from kalepool.adapters.store.owners import Owner  # noqa: PLC0415
+
+        return Owner(self.store, self.role, self._now)
+
+    @cached_property
+    def lock(self) -> MiningLock:
+        """The mining lock."""
+        from kalepool.adapters.store.locks import MiningLock  # noqa: PLC0415
+
+        return MiningLock(self.store, self.owner)
+
+    @cached_property
+    def journal(self) -> StoreJournal:
+        """Intents and attempts."""
+        from kalepool.adapters.store.journal import StoreJournal  # noqa: PLC0415
+
+        return StoreJournal(self.store, self.owner)
+
+    @cached_property
+    def books(self) -> StoreBooks:
+        """The ledger of postings."""
+        from kalepool.adapters.store.books import StoreBooks  # noqa: PLC0415
+
+        return StoreBooks(self.store)
+
+    @cached_property
+    def farmers(self) -> StoreFarmers:
+        """The farmers."""
+        from kalepool.adapters.store.farmers import StoreFarmers  # noqa: PLC0415
+
+        return StoreFarmers(self.store, self._now)
+
+    @cached_property
+    def pails(self) -> StorePails:
+        """Every farmer's part in every block."""
+        from kalepool.adapters.store.pails import StorePails  # noqa: PLC0415
+
+        return StorePails(self.store)
+
+    @cached_property
+    def blocks(self) -> StoreBlocks:
+        """Blocks as last seen."""
+        from kalepool.adapters.store.pails import StoreBlocks  # noqa: PLC0415
+
+        return StoreBlocks(self.store)
+
+    @cached_property
+    def grinds(self) -> StoreGrinds:
+        """Nonce cursors and best proofs."""
+        from kalepool.adapters.store.grinds import StoreGrinds  # noqa: PLC0415
+
+        return StoreGrinds(self.store)
+
+    @cached_property
+    def channels(self) -> ChannelLeases:
+        """The channel accounts."""
+        from kalepool.adapters.store.channels import ChannelLeases  # noqa: PLC0415
+
+        return ChannelLeases(self.store, self.owner)
+
+    @cached_property
+    def views(self) -> StoreViews:
+        """What was last seen of the network."""
+        from kalepool.adapters.store.views import StoreViews  # noqa: PLC0415
+
+        return StoreViews(self.store)
+
+    @cached_property
+    def facts(self) -> StoreFacts:
+        """Small things remembered by name."""
+        from kalepool.adapters.store.facts import StoreFacts  # noqa: PLC0415
+
+        return StoreFacts(self.store, self._now)
+
+    @cached_property
+    def audit(self) -> StoreAudit:
+        """The audit log; ``record`` writes to it."""
+        from kalepool.adapters.store.audit import StoreAudit  # noqa: PLC0415
+
+        return StoreAudit(self.store, self._now)
+
+    # The vault
+
+    @cached_property
+    def vault(self) -> Vault:
+        """The vault, unlocked with the passphrase."""
+        from kalepool.adapters.vault import Vault  # noqa: PLC0415
+
+        path = self.config.path("vault.path")
+        if not path.exists():
+            raise ConfigError(f"there is no vault at {path}", hint="make one with: kalepool init")
+        return Vault.open(path, network=self.known.name, passphrase=self._passphrase())
+
+    @cached_property
+    def addresses(self) -> Addresses:
+        """The vault's public addresses, without unlocking it: good to show, not to send to."""
+        from kalepool.adapters.vault import Vault  # noqa: PLC0415
+
+        if "vault" in self.__dict__:
+            return self.vault.addresses
+        return Vault.peek(self.config.path("vault.path"), network=self.known.name)
+
+    def seal_terms(self, farmer: Farmer, from_block: int = 0) -> bytes:
+        """Seal a numbered farmer's terms: 32 bytes."""
+        return self.vault.seal(terms_message(farmer, farmer.terms, from_block))
+
+    def record(self, what: str) -> None:
+        """Write to the audit log, as this command: what was done, one line, without secrets."""
+
+        def link(before: bytes, row: AuditRow) -> bytes:
+            return self.vault.audit_link(before, audit_entry(row))
+
+        self.audit.append(self.role, what, link)
+
+    # The node's client
+
+    @cached_property
+    def rpc(self) -> RpcClient:
+        """Asks the nodes."""
+        from kalepool.adapters.stellar.rpc import RpcClient, RpcSettings  # noqa: PLC0415
+        from kalepool.adapters.stellar.transport import Limits  # noqa: PLC0415
+
+        # It tells of every request on the program's own log, with URLs that may hold a key.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        rate = self.config.number("network.requests_per_second") or self.known.requests_per_second
+        patience = self.config.number("network.timeout_s")
+        settings = RpcSettings(
+            requests_per_second=rate,
+            burst=max(10, int(2 * rate)),
+            limits=Limits(connect_s=min(patience, 5.0), read_s=patience, total_s=2 * patience),
+        )
+        return RpcClient(
+            self.config.texts("network.rpc") or self.known.rpc,
+            self.known.passphrase,
+            settings,
+            transport=self._transport,
+            monotonic=self._monotonic or time.monotonic,
+            sleep=self._sleep,
+        )
+
+    @cached_property
+    def chain(self) -> StellarChain:
+        """Reads the network."""
+        from kalepool.adapters.stellar.chain import StellarChain  # noqa: PLC0415
+
+        return StellarChain(self.rpc, self.network)
+
+    @cached_property
+    def broadcaster(self) -> StellarBroadcaster:
+        """Sends; for ``submitter`` alone."""
+        from kalepool.adapters.stellar.broadcast import StellarBroadcaster  # noqa: PLC0415
+
+        return StellarBroadcaster(self.rpc)
+
+    @cached_property
+    def clock(self) -> NetworkClock:
+        """Network time."""
+        from kalepool.adapters.clock import NetworkClock, boot_time  # noqa: PLC0415
+
+        return NetworkClock(monotonic=self._monotonic or boot_time, sleep=self._sleep)
+
+    @asynccontextmanager
+    async def online(self) -> AsyncIterator[None]:
+        """Be connected while the body runs: see ``connect``."""
+        try:
+            await self.connect()
+            yield
+        finally:
+            await self.rpc.close()
+
+    async def connect(self) -> None:
+        """Make sure of the network and learn which code the contracts run, before anything is built.
+
+        Raises:
+            ConfigError: when a node is on another network.
+            RetryableError: when no node answers.
+        """
+        from kalepool.adapters.stellar.calls import Deployment  # noqa: PLC0415
+
+        try:
+            await self.chain.check_network()
+            tractor = self.network.tractor
+            self._deployment = Deployment(
+                self.network,
+                await self.chain.wasm_hash(self.network.kale),
+                await self.chain.wasm_hash(tractor) if tractor else None,
+            )
+            tip = await self.chain.tip()
+        except RetryableError as error:
+            if self.known.name == "local" and not error.hint.startswith("check"):
+                raise RetryableError(
+                    error.message, hint="is the local network running? start it with: kalepool devnet"
+                ) from error
+            raise
+        self.clock.observe(tip.ledger, tip.close_time)
+
+    @cached_property
+    def transactions(self) -> Transactions:
+        """Builds and signs transactions; after ``connect``."""
+        from kalepool.adapters.stellar.transactions import Transactions  # noqa: PLC0415
+
+        assert self._deployment is not None, "connect first"
+        return Transactions(
+            self._deployment,
+            self.vault.operator,
+            self.vault.sign,
+            self.chain,
+            max_fee=self.config.stroops("fees.transaction_most_xlm"),
+        )
+
+    @cached_property
+    def composer(self) -> StellarComposer:
+        """Builds what a round decides; after ``connect``."""
+        from kalepool.adapters.stellar.composer import StellarComposer  # noqa: PLC0415
+
+        return StellarComposer(
+            self.transactions,
+            self.chain,
+            percentile=self.config.whole("fees.inclusion_percentile"),
+            most=self.config.whole("fees.inclusion_most_stroops"),
+        )
+
+    # Hashing
+
+    @cached_property
+    def miner(self) -> Miner:
+        """The hash engine."""
+        from kalepool.adapters.miner import Miner  # noqa: PLC0415
+
+        return Miner(
+            threads=self.config.whole("mining.threads") or None,
+            niceness=self.config.whole("mining.niceness"),
+        )
+
+    # Services
+
+    @cached_property
+    def submitter(self) -> Submitter:
+        """The only way out for a transaction."""
+        from kalepool.services.submit import Submitter  # noqa: PLC0415
+
+        return Submitter(self.journal, self.broadcaster)
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        """Closes open intents."""
+        from kalepool.services.reconcile import Reconciler  # noqa: PLC0415
+
+        return Reconciler(
+            self.journal, self.books, self.store, self.chain, self.submitter, self.addresses.operator
+        )
+
+    @cached_property
+    def grinder(self) -> Grinder:
+        """Keeps the miner's jobs in step with the round."""
+        from kalepool.services.grinding import Grinder  # noqa: PLC0415
+
+        return Grinder(self.miner, self.grinds)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """How the pool behaves where the rules leave a choice."""
+        return Policy(
+            work_margin_ledgers=self.config.whole("mining.work_margin_ledgers"),
+            works_per_ledger=self.config.whole("mining.works_per_ledger"),
+            improve_from_stroops=parse_amount(self.config.text("mining.improve_from_kale")),
+            plant_ahead=self.config.flag("mining.open_blocks"),
+        )

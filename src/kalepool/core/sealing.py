@@ -1,0 +1,49 @@
+"""What is sealed, as bytes: the message under a farmer's terms, and a row of the audit log.
+
+A seal must name everything that it vouches for, and no two different things may give the same bytes.
+So each message is canonical JSON: sorted keys, no spaces, ASCII.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kalepool.core.farmers import Farmer, Terms
+    from kalepool.core.records import AuditRow
+
+
+def terms_message(farmer: Farmer, terms: Terms, from_block: int) -> bytes:
+    """Give what the vault seals when terms are agreed: who, which account, from when, and on what.
+
+    Args:
+        farmer: numbered by the store.
+        terms: what was agreed, his payout address among it.
+        from_block: the first block they hold for.
+    """
+    return _canonical(
+        "terms",
+        {
+            "farmer": farmer.number,
+            "name": farmer.name,
+            "address": farmer.address,
+            "custody": farmer.custody.value,
+            "from_block": from_block,
+            "stake_bps": terms.stake.bps,
+            "stake_stroops": terms.stake.stroops,
+            "harvest_every": terms.harvest_every,
+            "share_bps": terms.share_bps,
+            "fee_bps": terms.fee_bps,
+            "payout": terms.payout,
+        },
+    )
+
+
+def audit_entry(row: AuditRow) -> bytes:
+    """Give what a link of the audit log covers: all of the row but the link itself."""
+    return _canonical("audit", {"number": row.number, "at": row.at, "who": row.who, "what": row.what})
+
+
+def _canonical(kind: str, content: dict[str, object]) -> bytes:
+    return json.dumps([kind, content], sort_keys=True, separators=(",", ":")).encode("ascii")
