@@ -313,13 +313,31 @@ def load(
         ConfigError: for an unreadable file, an unknown key or an impossible value.
     """
     file = find_file(given, environment, working)
+    folder = working if file is None else file.parent
+    return _merged(file, folder, environment, options or {})
+
+
+def load_new(
+    file: Path, environment: Mapping[str, str], options: Mapping[str, Value] | None = None
+) -> Config:
+    """Give the settings with which a configuration file would begin that is not there yet.
+
+    Raises:
+        ConfigError: for an unknown variable or an impossible value.
+    """
+    return _merged(None, file.parent, environment, options or {})
+
+
+def _merged(
+    file: Path | None, folder: Path, environment: Mapping[str, str], options: Mapping[str, Value]
+) -> Config:
     values: dict[str, Value] = {key.name: key.default for key in KEYS}
     if file is not None:
         values |= _from_file(file)
     values |= _from_environment(environment)
-    for name, value in (options or {}).items():
+    for name, value in options.items():
         values[name] = _checked(name, value, "an option")
-    return Config(values, working if file is None else file.parent, file)
+    return Config(values, folder, file)
 
 
 def _from_file(file: Path) -> dict[str, Value]:
@@ -388,8 +406,9 @@ def _unknown(name: str, where: str) -> ConfigError:
     return ConfigError(f"{where} has an unknown key {name}", hint="kalepool.toml.example lists every key")
 
 
-def example() -> str:
-    """Write ``kalepool.toml.example``: every key with its default, explained."""
+def example(chosen: Mapping[str, Value] | None = None) -> str:
+    """Write ``kalepool.toml.example``: every key with its default, explained; or a file with other values."""
+    chosen = chosen or {}
     lines = [
         "# kalepool.toml: every key, with its default. A key that is left out has this value; an unknown one is an",
         "# error. The environment overrides the file (KALEPOOL_MINING_THREADS=2), an option overrides both.",
@@ -400,7 +419,7 @@ def example() -> str:
         if this != section:
             lines += ["", f"[{this}]"]
             section = this
-        lines += ["", f"# {key.about}", f"{name} = {_toml(key.default)}"]
+        lines += ["", f"# {key.about}", f"{name} = {_toml(chosen.get(key.name, key.default))}"]
     return "\n".join(lines) + "\n"
 
 

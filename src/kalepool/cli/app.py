@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from kalepool import __version__
 from kalepool.cli.commands.bench import bench
 from kalepool.cli.commands.devnet import devnet
+from kalepool.cli.commands.init import init
 from kalepool.cli.output import EXIT_BUG, EXIT_INTERRUPTED, Output
 from kalepool.errors import KalepoolError, UsageError
 from kalepool.networks import NETWORKS
@@ -85,6 +86,7 @@ def root(
         raise UsageError(f"there is no network {network!r}", hint="networks are local, testnet and mainnet")
 
 
+app.command("init")(init)
 app.command("bench")(bench)
 app.command("devnet")(devnet)
 

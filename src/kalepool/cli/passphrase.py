@@ -65,18 +65,29 @@ def read_passphrase(
     )
 
 
+def read_secret_line(prompt: str) -> Secret:
+    """Read one line of stdin that is a secret, such as a seed; a person types it unseen.
+
+    Raises:
+        ConfigError: when there is none, or the terminal would show it.
+    """
+    if sys.stdin.isatty():
+        return _checked(_typed(prompt), "the terminal", "secret")
+    return _checked(_line(sys.stdin.buffer.readline(_MAX_BYTES + 2)), "stdin", "secret")
+
+
 def _line(data: bytes) -> Secret:
     return Secret(data.removesuffix(b"\n").removesuffix(b"\r"))
 
 
-def _checked(passphrase: Secret, place: str) -> Secret:
+def _checked(passphrase: Secret, place: str, what: str = "passphrase") -> Secret:
     if len(passphrase) == 0:
         raise ConfigError(
-            f"the passphrase from {place} is empty", hint="put the passphrase there, or take it away"
+            f"the {what} from {place} is empty", hint=f"put the {what} there, or take the place away"
         )
     if len(passphrase) > _MAX_BYTES:
         raise ConfigError(
-            f"the passphrase from {place} is longer than {_MAX_BYTES} bytes", hint="is it the right file?"
+            f"the {what} from {place} is longer than {_MAX_BYTES} bytes", hint="is it the right file?"
         )
     return passphrase
 

@@ -18,7 +18,7 @@ from kalepool.adapters.stellar import batches
 from kalepool.adapters.stellar.batches import Call
 from kalepool.adapters.stellar.pacing import Pace
 from kalepool.adapters.stellar.transport import BusyError, Limits, Transport, check_url
-from kalepool.errors import ConfigError, RetryableError
+from kalepool.errors import ConfigError, RejectedError, RetryableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -154,6 +154,22 @@ class RpcClient:
             )
         if len(silent) == len(self._nodes):
             raise silent[0]
+
+    async def ask_friendbot(self, address: str) -> None:
+        """Let the network's friendbot create and fund an account; only networks for trying things have one.
+
+        Raises:
+            RejectedError: when the network has no friendbot.
+            RetryableError: when it does not answer, or refuses.
+        """
+        url = await self.read(
+            [_NETWORK_CALL],
+            lambda answers: answers[0].text("friendbotUrl") if answers[0].has("friendbotUrl") else "",
+        )
+        if not url:
+            raise RejectedError("this network has no friendbot", hint=f"send XLM to {address}")
+        name = check_url(url)
+        await self._transport.post(f"friendbot at {name}", f"{url}?addr={address}", b"")
 
     async def read(self, calls: Sequence[Call], parse: Callable[[Answers], _T]) -> _T:
         """Ask one node all of the calls, in as few requests as it takes; try others when it fails.

@@ -53,6 +53,11 @@ class Vault:
 
     # Coming and going
 
+    @staticmethod
+    def new_phrase() -> Secret:
+        """Give 24 new random words, to be shown to their owner before a vault is made of them."""
+        return phrase_of(Secret(secrets.token_bytes(ENTROPY_BYTES)))
+
     @classmethod
     def create(
         cls,
