@@ -8,7 +8,7 @@ NATIVE := $(wildcard setup.py build_ffi.py csrc/*.c csrc/*.h)
 JS := tests/devnet/js
 JS_READY := $(JS)/node_modules/.ready
 
-.PHONY: demo test lint native-test pytest clean setup check-tools js-test-setup js-test-setup-if-possible
+.PHONY: demo test binary lint native-test pytest clean setup check-tools js-test-setup js-test-setup-if-possible
 
 test: lint native-test js-test-setup-if-possible pytest
 
@@ -50,6 +50,12 @@ native-test:
 
 pytest: $(READY)
 	$(BIN)/pytest
+
+# One file that needs no Python: dist/kalepool. cffi's parser generates its tables when it is built, not when it runs.
+binary: $(READY)
+	$(BIN)/pyinstaller --noconfirm --log-level ERROR --onefile --name kalepool --paths src \
+		--collect-submodules kalepool --collect-data kalepool --collect-data mnemonic \
+		--workpath build/binary --specpath build/binary --distpath dist packaging/entry.py
 
 # The JavaScript SDK, for the test that it can farm on a devnet. No script of a package is run to install it.
 js-test-setup: $(JS_READY)
