@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from stellar_sdk import scval, xdr
 
@@ -176,7 +177,67 @@ def test_events_are_found_by_contract_and_topic(bench: Bench) -> None:
     (event,) = found["events"]
     assert scval.from_int128(xdr.SCVal.from_xdr(event["value"])) == 2 * KALE
     assert event["contractId"] == bench.sac
-    paged = bench.rpc("getEvents", startLedger=1, filters=[], pagination={"limit": 1})
-    more = bench.rpc("getEvents", filters=[], pagination={"cursor": paged["cursor"]})
+    filters = [{"contractIds": [bench.sac]}]
+    paged = bench.rpc("getEvents", startLedger=1, filters=filters, pagination={"limit": 1})
+    more = bench.rpc("getEvents", filters=filters, pagination={"cursor": paged["cursor"]})
     assert [len(paged["events"]), len(more["events"])] == [1, 1]
     assert paged["events"][0]["id"] < more["events"][0]["id"]
+
+
+def fee_filter(bench: Bench, payer: str) -> dict[str, Any]:
+    topics = [scval.to_symbol("fee").to_xdr(), scval.to_address(payer).to_xdr()]
+    return {"type": "contract", "contractIds": [bench.identity.native_contract], "topics": [topics]}
+
+
+def test_fees_are_told_before_and_behind_all_transactions_of_failed_ones_too(bench: Bench) -> None:
+    pool, good, bad = bench.account("pool"), bench.account("good", kale=9), bench.account("bad", kale=9)
+    first, again = bench.plant(bad, KALE), bench.plant(bad, KALE, ahead=1)
+    before = bench.land(bench.bump(first, pool))
+    planted, failed = (
+        bench.accept(bench.bump(envelope, pool)) for envelope in (bench.plant(good, KALE), again)
+    )
+    bench.close()
+    ledger = bench.ledger.latest
+    found = bench.rpc("getEvents", startLedger=before.ledger, filters=[fee_filter(bench, pool.public_key)])
+    events = [event for event in found["events"] if event["ledger"] == ledger.sequence]
+    assert len(events) < len(found["events"])
+    assert {event["contractId"] for event in events} == {bench.identity.native_contract}
+    places = [(event["transactionIndex"], event["operationIndex"]) for event in events]
+    refunds = [applied for applied in ledger.transactions if applied.refund]
+    assert places == [(0, 0)] * 2 + [((1 << 20) - 1, 0)] * len(refunds)
+    assert [event["id"] for event in events] == sorted({event["id"] for event in events})
+    net = dict.fromkeys((planted, failed), 0)
+    for event in events:
+        tx_hash = bytes.fromhex(event["txHash"])
+        net[tx_hash] += scval.from_int128(xdr.SCVal.from_xdr(event["value"]))
+        assert event["inSuccessfulContractCall"] is (tx_hash == planted)
+    assert net == {one: bench.ledger.by_hash[one].result.fee_charged for one in (planted, failed)}
+    assert refunds
+    assert bench.ledger.by_hash[failed].result.is_success is False
+
+
+def test_events_come_page_by_page_without_one_lost_or_told_twice(bench: Bench) -> None:
+    pool, farmers = bench.account("pool"), [bench.account(f"farmer {n}", kale=9) for n in range(3)]
+    for farmer in farmers:
+        bench.accept(bench.bump(bench.plant(farmer, KALE), pool))
+    bench.close(2)
+    whole = bench.rpc("getEvents", startLedger=1, filters=[])
+    told: list[Any] = []
+    page = bench.rpc("getEvents", startLedger=1, filters=[], pagination={"limit": 2})
+    while page["events"]:
+        told += page["events"]
+        page = bench.rpc("getEvents", filters=[], pagination={"cursor": page["cursor"], "limit": 2})
+    assert told == whole["events"]
+    # Taken, burned, given back.
+    assert len(told) == 3 * 3
+    assert page["cursor"] == whole["cursor"]
+
+
+def test_a_filter_tells_fees_of_one_payer_alone(bench: Bench) -> None:
+    pool, other = bench.account("pool"), bench.account("other", kale=9)
+    bench.land(bench.plant(other, KALE))
+    assert bench.rpc("getEvents", startLedger=1, filters=[fee_filter(bench, pool.public_key)])["events"] == []
+    assert (
+        len(bench.rpc("getEvents", startLedger=1, filters=[fee_filter(bench, other.public_key)])["events"])
+        == 2
+    )

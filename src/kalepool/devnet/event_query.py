@@ -5,20 +5,25 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from stellar_sdk import xdr
 
 from kalepool.core.address import raw_key
 from kalepool.devnet import jsonrpc
+from kalepool.devnet.events import AssetEvent
 from kalepool.devnet.jsonrpc import INVALID_PARAMS, INVALID_REQUEST, Params, RpcError
+from kalepool.devnet.ledger import Told
+from kalepool.devnet.meta import fee_returned, fee_taken
 from kalepool.errors import UsageError
 from kalepool.xdr.decode import decode_base64
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kalepool.devnet.ledger import ClosedLedger, Ledger, Told
+    from kalepool.devnet.ledger import ClosedLedger, Ledger
+    from kalepool.devnet.network import Identity
 
 _MAX_FILTERS = 5
 _MAX_SEGMENTS = 4
@@ -26,6 +31,8 @@ _MAX_LIMIT = 10_000
 _DEFAULT_LIMIT = 100
 _SCAN_LEDGERS = 10_000
 _LAST_IN_LEDGER = ((1 << 32) - 1, (1 << 32) - 1)
+_AFTER_ALL_TRANSACTIONS = (1 << 20) - 1
+"""Place in the ledger of what is told behind all transactions; what is told before them is at 0."""
 _CURSOR = re.compile(r"(\d{1,19})-(\d{1,10})", re.ASCII)
 
 
@@ -42,7 +49,7 @@ class _Filter:
             return False
         if not self.topics:
             return True
-        given = [topic.to_xdr() for topic in told.event.topics()]
+        given = _topics(told.event)
         return any(_segments_match(wanted, given) for wanted in self.topics)
 
 
@@ -92,9 +99,26 @@ def _events(
     ledger: Ledger, start: int, stop: int, after: tuple[int, int]
 ) -> Iterator[tuple[ClosedLedger, Told]]:
     for closed in ledger.ledgers(start, stop - 1):
-        for told in closed.events:
+        for told in events_of(closed, ledger.identity):
             if closed.sequence > start or (_place(told), told.position) > after:
                 yield closed, told
+
+
+def events_of(closed: ClosedLedger, identity: Identity) -> Iterator[Told]:
+    """Give every event of a ledger in the order of cursors: fees, what transactions told, refunds.
+
+    Fees are numbered through the ledger, with places before and behind all of its transactions (CAP-0067);
+    failed transactions have them too. They are made here, when somebody asks.
+    """
+    for position, applied in enumerate(closed.transactions):
+        taken, tx_hash = fee_taken(applied, identity), applied.transaction.outer_hash
+        yield Told(0, 0, position, taken, tx_hash, applied.result.is_success)
+    yield from closed.events
+    refunds = ((applied, fee_returned(applied, identity)) for applied in closed.transactions)
+    given = ((applied, event) for applied, event in refunds if event is not None)
+    for position, (applied, event) in enumerate(given):
+        tx_hash, successful = applied.transaction.outer_hash, applied.result.is_success
+        yield Told(_AFTER_ALL_TRANSACTIONS, 0, position, event, tx_hash, successful)
 
 
 def _place(told: Told) -> int:
@@ -123,10 +147,19 @@ def _info(closed: ClosedLedger, told: Told) -> dict[str, Any]:
         "operationIndex": told.operation,
         "transactionIndex": told.transaction_order,
         "txHash": told.transaction_hash.hex(),
-        "inSuccessfulContractCall": True,
-        "topic": [topic.to_xdr() for topic in told.event.topics()],
+        "inSuccessfulContractCall": told.successful,
+        "topic": _topics(told.event),
         "value": told.event.data().to_xdr(),
     }
+
+
+def _topics(event: AssetEvent) -> list[str]:
+    return list(_encoded_topics(event.kind, event.parties, event.asset))
+
+
+@lru_cache(maxsize=16_384)
+def _encoded_topics(kind: str, parties: tuple[str, ...], asset: str) -> tuple[str, ...]:
+    return tuple(topic.to_xdr() for topic in AssetEvent("", kind, parties, asset, 0).topics())
 
 
 def _filters(params: Params) -> list[_Filter]:

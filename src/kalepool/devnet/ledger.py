@@ -76,6 +76,7 @@ class Told:
         position: place among the operation's events, from 0.
         event: what was told.
         transaction_hash: of the transaction, 32 bytes.
+        successful: whether the transaction was.
     """
 
     transaction_order: int
@@ -83,6 +84,7 @@ class Told:
     position: int
     event: AssetEvent
     transaction_hash: bytes
+    successful: bool = True
 
 
 @dataclass(slots=True)
@@ -94,7 +96,7 @@ class ClosedLedger:
         close_time: Unix seconds.
         hash: 32 bytes, and the hash of the one before.
         transactions: in the order of application.
-        events: asset events of its successful transactions, fees aside.
+        events: asset events of its successful transactions; fees are told by ``events_of``.
         undo: entries as they were before it, by key.
         inclusion_fees: paid per operation: of Soroban and of classic transactions.
         total_coins: all XLM, stroops. ``fee_pool``: what fees have gathered.

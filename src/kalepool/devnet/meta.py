@@ -42,16 +42,24 @@ def transaction_meta(applied: Applied, identity: Identity) -> xdr.TransactionMet
 
 def transaction_events(applied: Applied, identity: Identity) -> list[xdr.TransactionEvent]:
     """Build the events of the transaction itself: the fee taken, and what came back of it."""
-    payer = (applied.transaction.fee_source,)
-    events = [
-        xdr.TransactionEvent(
-            _Stage.TRANSACTION_EVENT_STAGE_BEFORE_ALL_TXS, _fee(identity, payer, applied.fee_taken)
+    return [
+        xdr.TransactionEvent(stage, event.to_xdr())
+        for stage, event in (
+            (_Stage.TRANSACTION_EVENT_STAGE_BEFORE_ALL_TXS, fee_taken(applied, identity)),
+            (_Stage.TRANSACTION_EVENT_STAGE_AFTER_ALL_TXS, fee_returned(applied, identity)),
         )
+        if event is not None
     ]
-    if applied.refund:
-        refund = _fee(identity, payer, -applied.refund)
-        events.append(xdr.TransactionEvent(_Stage.TRANSACTION_EVENT_STAGE_AFTER_ALL_TXS, refund))
-    return events
+
+
+def fee_taken(applied: Applied, identity: Identity) -> AssetEvent:
+    """Give the event of the fee, told before any transaction of the ledger is applied."""
+    return _fee(applied, identity, applied.fee_taken)
+
+
+def fee_returned(applied: Applied, identity: Identity) -> AssetEvent | None:
+    """Give the event of the refund, told after all transactions of the ledger; None without one."""
+    return _fee(applied, identity, -applied.refund) if applied.refund else None
 
 
 def diagnostic_events(applied: Applied) -> list[xdr.DiagnosticEvent]:
@@ -60,8 +68,8 @@ def diagnostic_events(applied: Applied) -> list[xdr.DiagnosticEvent]:
     return [diagnostic.to_xdr(successful=successful) for diagnostic in applied.diagnostics]
 
 
-def _fee(identity: Identity, payer: tuple[str, ...], amount: int) -> xdr.ContractEvent:
-    return AssetEvent(identity.native_contract, "fee", payer, "", amount).to_xdr()
+def _fee(applied: Applied, identity: Identity, amount: int) -> AssetEvent:
+    return AssetEvent(identity.native_contract, "fee", (applied.transaction.fee_source,), "", amount)
 
 
 def _soroban_meta(applied: Applied) -> xdr.SorobanTransactionMetaV2 | None:
