@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from kalepool.core.chain import AccountState, Found, SendAnswer, Snapshot, Tip
+    from kalepool.core.chain import AccountState, Found, Happenings, SendAnswer, Snapshot, Tip
     from kalepool.core.farm import Proof
     from kalepool.core.farmers import Farmer, FarmerState, Moved, SealedTerms, Terms
     from kalepool.core.grinding import Job, JobId, Progress
@@ -72,6 +72,15 @@ class Chain(Protocol):
 
     async def find_all(self, inner_hashes: Sequence[str]) -> list[Found]:
         """Ask one node about many transactions, in batches."""
+
+    async def happenings(self, since: int, payer: str, holders: Collection[str]) -> Happenings:
+        """Read from events what landed from a ledger on, whoever sent it; one request where little did.
+
+        Args:
+            since: the first ledger wanted.
+            payer: whose fees are told.
+            holders: whose KALE is told of, where others moved it.
+        """
 
     async def inclusion_fee(self, percentile: int) -> int:
         """Give an inclusion fee per operation lately paid, in stroops."""
@@ -281,6 +290,14 @@ class Journal(Protocol):
 
         Args:
             mine: this owner's and those of dead owners, which become this owner's; otherwise all, untouched.
+        """
+
+    def claimed(self, outer_hashes: Collection[str], since: float) -> set[str]:
+        """Give those of the hashes that are an attempt's which is not dead, of whichever owner.
+
+        Args:
+            outer_hashes: hex.
+            since: network time; attempts that could not land any more by then are not looked at.
         """
 
     def last_sequence(self, source: str) -> int | None:

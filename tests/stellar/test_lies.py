@@ -244,6 +244,7 @@ class Recorded:
             "snapshot": lambda: pool.chain.snapshot([(farmer.public_key, 0)]),
             "accounts": lambda: pool.chain.accounts([farmer.public_key]),
             "find": lambda: pool.chain.find(wanted),
+            "happenings": lambda: pool.chain.happenings(1, pool.operator.public_key, [farmer.public_key]),
             "fees": lambda: pool.chain.inclusion_fee(50),
             "code": lambda: pool.chain.wasm_hash(pool.kale),
             "learn": lambda: pool.transactions.learn(plant, farmer.public_key),
@@ -288,12 +289,13 @@ UNREAD = {
     "status of getHealth",  # an unhealthy node answers with an error
     "oldestLedgerCloseTime", "latestLedgerCloseTime of getFeeStats", "ledgerRetentionWindow",
     "extXdr", "createdAt", "applicationOrder", "feeBump", "txHash", "hash",
-    "events", "diagnosticEventsXdr", "stateChanges", "inclusionFee",
+    "events of getTransaction", "oldestLedger of getEvents", "diagnosticEventsXdr", "stateChanges", "inclusionFee",
+    "events of simulateTransaction",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("junk", [None, {}, True, -1, 10**400, 1.5, "\x00"], ids=lambda junk: repr(junk)[:9])
-@pytest.mark.parametrize("name", ["tip", "snapshot", "accounts", "find", "code", "learn"])
+@pytest.mark.parametrize("name", ["tip", "snapshot", "accounts", "find", "code", "happenings", "learn"])
 def test_every_field_that_is_read_must_be_there_and_be_of_its_kind(name: str, junk: Any) -> None:
     believed = []
     for position, (method, result) in enumerate(RECORDED.bodies[name]):

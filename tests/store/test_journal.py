@@ -348,3 +348,26 @@ def test_an_intent_is_never_deleted(store: Store, journal: StoreJournal) -> None
     begin(journal)
     with pytest.raises(InternalError, match="never forgotten"):
         store.execute("DELETE FROM intents")
+
+
+def test_what_landed_is_ours_by_any_of_its_hashes_unless_it_was_given_up(store: Store, town: Town) -> None:
+    mine, other = (StoreJournal(store, town.owner(pid)) for pid in (1, 2))
+    for journal, number in ((mine, 1), (other, 2), (mine, 3)):
+        begin_signed(journal, number)
+    mine.sign(1, replace(attempt(source="G1"), outer_hashes=("G1/5/1/outer", "bumped")))
+    mine.settle(1, FEE, at=9.0)
+    mine.mark([3], State.EXPIRED)
+    asked = {"G1/5/1/outer", "bumped", "G2/5/1/outer", "G3/5/1/outer", "G1/5/1", "a stranger's"}
+    assert mine.claimed(asked, 1_000) == {"G1/5/1/outer", "bumped", "G2/5/1/outer"}
+    assert mine.claimed({"bumped"}, 1_000) == {"bumped"}
+    assert mine.claimed(asked, 1_030) != set()
+    assert mine.claimed(asked, 1_031) == set()
+
+
+def test_looking_for_what_is_ours_does_not_read_all_years(store: Store, journal: StoreJournal) -> None:
+    begin_signed(journal)
+    plan = store.all(
+        "EXPLAIN QUERY PLAN SELECT hash.value FROM attempts, json_each(attempts.outer_hashes) AS hash "
+        "WHERE attempts.max_time >= 1000 AND attempts.verdict <> 'dead'"
+    )
+    assert any("attempts_by_last_moment" in row[-1] for row in plan)

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kalepool.core.farm import Block, Farm, Pail
 
 
@@ -113,6 +115,44 @@ class AssetMove:
 
 
 @dataclass(frozen=True, slots=True)
+class Landed:
+    """A transaction in a ledger, with all that it means for the books.
+
+    Attributes:
+        ledger: which ledger.
+        closed_at: close time of that ledger, Unix seconds.
+        fee_charged: stroops, what came back already left out.
+        moves: what the asset's contract told, in order; none where the transaction failed.
+    """
+
+    ledger: int
+    closed_at: int
+    fee_charged: int
+    moves: tuple[AssetMove, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Happenings:
+    """What one node told of a span of ledgers in events: of these, all of it.
+
+    Attributes:
+        node: which one.
+        first: the first ledger that was read; later than was asked for where the node has no more of before.
+        last: the last ledger that was read to its end; ``first - 1`` where none has closed since.
+        close_time: network time that has passed by then at least, Unix seconds.
+        paid: transactions whose fee the payer paid, successful or failed, by outer hash in hex.
+        others: other transactions that moved KALE of holders, by hash, with those moves and without fee.
+    """
+
+    node: str
+    first: int
+    last: int
+    close_time: int
+    paid: Mapping[str, Landed] = field(default_factory=dict)
+    others: Mapping[str, Landed] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What one node answers about a transaction's hash.
 
@@ -141,6 +181,11 @@ class Found:
     outer_hash: str = ""
     moves: tuple[AssetMove, ...] = ()
     return_value: bytes | None = None
+
+    @property
+    def landed(self) -> Landed:
+        """What it means for the books, where it was found."""
+        return Landed(self.ledger, self.closed_at, self.fee_charged, self.moves)
 
 
 class Sent(StrEnum):

@@ -69,6 +69,13 @@ class Answer:
             raise self.wrong(f"has no whole number {name} up to {most}")
         return value
 
+    def flag(self, name: str, *, missing: bool) -> bool:
+        """Take a truth value, or a given one where the field is not there."""
+        value = self._value.get(name, missing)
+        if not isinstance(value, bool):
+            raise self.wrong(f"has no truth value {name}")
+        return value
+
     def section(self, name: str) -> Answer:
         """Take an object."""
         return Answer(self._value.get(name), self.node, self.method, f"{self.path}.{name}")

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Any, Final
 from kalepool.adapters.stellar.answers import MAX_I64
 from kalepool.adapters.stellar.batches import Call
 from kalepool.adapters.stellar.entries import MAX_KEYS, Entries, encode_key
+from kalepool.adapters.stellar.happenings import EventReader
 from kalepool.adapters.stellar.outcomes import read_outcome
-from kalepool.adapters.stellar.rpc import TornReadError
+from kalepool.adapters.stellar.rpc import TornReadError, insist
 from kalepool.adapters.stellar.simulations import read_simulation
 from kalepool.core.chain import AccountState, DatedBlock, DatedPail, Snapshot, Tip
 from kalepool.errors import UsageError
 from kalepool.xdr.keys import account_key, block_key, instance_key, pail_key, trustline_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from kalepool.adapters.stellar.answers import Answer
     from kalepool.adapters.stellar.network import Network
-    from kalepool.adapters.stellar.rpc import RpcClient
+    from kalepool.adapters.stellar.rpc import Ask, RpcClient
     from kalepool.adapters.stellar.simulations import Simulation
-    from kalepool.core.chain import Found
+    from kalepool.core.chain import Found, Happenings
 
 PERCENTILES: Final = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)
 _LEAST_INCLUSION_FEE: Final = 100
@@ -151,6 +152,40 @@ class StellarChain:
             return found
 
         return await self._rpc.read([Call("getTransaction", {"hash": one}) for one in inner_hashes], parse)
+
+    async def happenings(self, since: int, payer: str, holders: Collection[str]) -> Happenings:
+        """Read from events what landed from a ledger on: fees of a payer, and KALE moved.
+
+        One request in which getHealth rides along, and more where the events fill more than a page, or
+        the node has no such ledger. All of it comes from one node.
+
+        Args:
+            since: the first ledger wanted.
+            payer: whose fees are told.
+            holders: whose KALE is told of, where others moved it.
+
+        Raises:
+            RetryableError: when no node gave answers to be believed.
+        """
+
+        async def talk(ask: Ask) -> Happenings:
+            reader = EventReader(self._network, payer, frozenset(holders), since)
+            health, page = await ask([_HEALTH, reader.question()])
+            (answer,) = insist([health])
+            tip = self._tip(answer)
+            if since > tip.ledger:
+                return reader.nothing(tip)
+            if since < tip.oldest_ledger:
+                reader = EventReader(self._network, payer, reader.holders, tip.oldest_ledger)
+                (page,) = await ask([reader.question()])
+            while True:
+                (answer,) = insist([page])
+                self._note(answer, {answer.number("latestLedger")})
+                if reader.take(answer):
+                    return reader.happenings()
+                (page,) = await ask([reader.question()])
+
+        return await self._rpc.converse(talk)
 
     async def inclusion_fee(self, percentile: int) -> int:
         """Give the inclusion fee per operation that so many in a hundred of late bid at most, in stroops.

@@ -59,3 +59,8 @@ class Network:
     def network_id(self) -> bytes:
         """What every signed hash begins with, 32 bytes."""
         return hashlib.sha256(self.passphrase.encode()).digest()
+
+    @cached_property
+    def native_contract(self) -> str:
+        """The contract of XLM, C address: it tells what fees were paid."""
+        return SdkAsset.native().contract_id(self.passphrase)

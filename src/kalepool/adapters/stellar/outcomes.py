@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from kalepool.adapters.stellar.answers import Answer
     from kalepool.adapters.stellar.network import Network
 
-_KINDS: Final = frozenset({"mint", "burn", "transfer"})
+MOVES: Final = frozenset({"mint", "burn", "transfer"})
+"""What an asset's contract tells when it moves money."""
 _META_VERSION: Final = 4
 _CODES: Final = xdr.TransactionResultCode
 
@@ -96,7 +97,7 @@ def kale_error(log: Sequence[xdr.DiagnosticEvent], called: str | None, kale: str
         return None
     for line in log:
         body = line.event.body.v0
-        if body is None or len(body.topics) < 2 or _symbol(body.topics[0]) != "error":  # noqa: PLR2004
+        if body is None or len(body.topics) < 2 or symbol_of(body.topics[0]) != "error":  # noqa: PLR2004
             continue
         error, contract = body.topics[1].error, line.event.contract_id
         if error is None or error.contract_code is None or contract is None:
@@ -153,24 +154,31 @@ def _moves(meta: xdr.TransactionMetaV4, asset_contract: str) -> tuple[AssetMove,
             if contract is None or body is None or not body.topics:
                 continue
             owner = xdr.SCAddress(xdr.SCAddressType.SC_ADDRESS_TYPE_CONTRACT, contract_id=contract)
-            kind = _symbol(body.topics[0])
-            if address_of_sc_address(owner) == asset_contract and kind in _KINDS:
+            kind = symbol_of(body.topics[0])
+            if address_of_sc_address(owner) == asset_contract and kind in MOVES:
                 parties = [topic.address for topic in body.topics if topic.address is not None]
-                moves.append(AssetMove(kind, tuple(map(address_of_sc_address, parties)), _amount(body.data)))
+                moves.append(
+                    AssetMove(kind, tuple(map(address_of_sc_address, parties)), amount_of(body.data))
+                )
     return tuple(moves)
 
 
-def _amount(data: xdr.SCVal) -> int:
-    """Read what an asset event carries: an amount, or a map of amount and memo."""
+def amount_of(data: xdr.SCVal) -> int:
+    """Read what an asset event carries: an amount, or a map of amount and memo.
+
+    Raises:
+        ValueError: when it is neither.
+    """
     if data.map is not None:
-        named = {_symbol(entry.key): entry.val for entry in data.map.sc_map}
+        named = {symbol_of(entry.key): entry.val for entry in data.map.sc_map}
         data = named.get("amount", data)
     if data.i128 is None:
         raise ValueError("an asset event without an amount")
     return (data.i128.hi.int64 << 64) + data.i128.lo.uint64
 
 
-def _symbol(value: xdr.SCVal) -> str:
+def symbol_of(value: xdr.SCVal) -> str:
+    """Read a symbol; empty where it is something else."""
     return "" if value.sym is None else value.sym.sc_symbol.decode("ascii", "replace")
 
 

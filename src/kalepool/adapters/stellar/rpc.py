@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     Answers = list[Answer]
     Sleep = Callable[[float], Awaitable[None]]
+    Ask = Callable[[Sequence[Call]], Awaitable[list[Answer | RetryableError]]]
 
 _T = TypeVar("_T")
 
@@ -183,6 +184,26 @@ class RpcClient:
             RetryableError: when no node gave a good answer.
             ConfigError: when every node is on another network.
         """
+
+        async def talk(ask: Ask) -> _T:
+            answers: Answers = []
+            for batch in batches.split(calls):
+                answers += insist(await ask(batch))
+            return parse(answers)
+
+        return await self.converse(talk)
+
+    async def converse(self, talk: Callable[[Ask], Awaitable[_T]]) -> _T:
+        """Ask one node what depends on its answers; when it fails, begin anew with another.
+
+        Args:
+            talk: is given a function that posts one batch, and gives an answer or an error for each
+                call; may raise RetryableError to say that the node is not to be believed.
+
+        Raises:
+            RetryableError: when no node gave good answers.
+            ConfigError: when every node is on another network.
+        """
         async for attempt in AsyncRetrying(
             stop=stop_after_attempt(self._settings.attempts),
             retry=retry_if_exception_type(RetryableError),
@@ -191,7 +212,7 @@ class RpcClient:
             reraise=True,
         ):
             with attempt:
-                return await self._read_once(calls, parse)
+                return await self._converse_once(talk)
         raise AssertionError("unreachable: the last attempt raises")  # pragma: no cover
 
     async def post_once(self, calls: Sequence[Call]) -> tuple[str, list[Answer | None]]:
@@ -230,15 +251,19 @@ class RpcClient:
                 hint="try again, or configure another node",
             )
 
-    async def _read_once(self, calls: Sequence[Call], parse: Callable[[Answers], _T]) -> _T:
+    async def _converse_once(self, talk: Callable[[Ask], Awaitable[_T]]) -> _T:
         node = await self._known_node()
+        asked = 0
+
+        async def ask(calls: Sequence[Call]) -> list[Answer | RetryableError]:
+            nonlocal asked
+            if asked:
+                await self._wait_for([node])
+            asked += 1
+            return await self._post(node, calls)
+
         try:
-            answers: Answers = []
-            for position, batch in enumerate(batches.split(calls)):
-                if position:
-                    await self._wait_for([node])
-                answers += _insist(await self._post(node, batch))
-            result = parse(answers)
+            result = await talk(ask)
         except TornReadError:
             raise
         except RetryableError as error:
@@ -264,7 +289,7 @@ class RpcClient:
     async def _make_known(self, node: _Node) -> None:
         await self._wait_for([node])
         try:
-            (answer,) = _insist(await self._post(node, [_NETWORK_CALL]))
+            (answer,) = insist(await self._post(node, [_NETWORK_CALL]))
             passphrase = answer.text("passphrase")
         except RetryableError as error:
             self._blame(node, error)
@@ -311,7 +336,12 @@ class RpcClient:
             node.pace.fail(now)
 
 
-def _insist(answers: Sequence[Answer | RetryableError]) -> Answers:
+def insist(answers: Sequence[Answer | RetryableError]) -> Answers:
+    """Give answers without an error among them.
+
+    Raises:
+        RetryableError: the first error there is.
+    """
     good: Answers = []
     for answer in answers:
         if isinstance(answer, RetryableError):

@@ -12,7 +12,7 @@ from kalepool.core.intents import Intent, Plan, Settlement, State, Verdict, chec
 from kalepool.errors import InternalError, LockedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from kalepool.adapters.store.db import Store
     from kalepool.adapters.store.owners import Owner
@@ -211,6 +211,20 @@ class StoreJournal:
                 self._store,
                 self._numbers("SELECT number FROM open_intents WHERE owner = ?", self._owner.number),
             )
+
+    def claimed(self, outer_hashes: Collection[str], since: float) -> set[str]:
+        """Give those of the hashes that are an attempt's which is not dead, of whichever owner.
+
+        Args:
+            outer_hashes: hex.
+            since: network time; attempts that could not land any more by then are not looked at.
+        """
+        rows = self._store.all(
+            "SELECT hash.value FROM attempts, json_each(attempts.outer_hashes) AS hash "
+            "WHERE attempts.max_time >= ? AND attempts.verdict <> 'dead'",
+            (since,),
+        )
+        return {outer_hash for (outer_hash,) in rows} & set(outer_hashes)
 
     def last_sequence(self, source: str) -> int | None:
         """Give the highest sequence number signed for an account whose attempt is not dead."""

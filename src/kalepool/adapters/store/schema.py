@@ -206,6 +206,8 @@ _INTENTS: Final = (
         PRIMARY KEY (intent, number)
     ) STRICT
     """,
+    # What landed is looked up among the attempts of the last minutes, not of all years.
+    "CREATE INDEX attempts_by_last_moment ON attempts (max_time)",
     "CREATE UNIQUE INDEX one_attempt_may_live ON attempts (intent) WHERE verdict <> 'dead'",
     "CREATE UNIQUE INDEX a_sequence_is_used_once ON attempts (source, sequence) WHERE verdict <> 'dead'",
     """
