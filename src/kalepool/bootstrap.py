@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from kalepool.core.amounts import parse_amount
+from kalepool.core.farmers import Custody
 from kalepool.core.sealing import audit_entry, terms_message
 from kalepool.core.strategy import Policy
 from kalepool.errors import ConfigError, RetryableError
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from kalepool.services.grinding import Grinder
     from kalepool.services.reconcile import Reconciler
     from kalepool.services.submit import Submitter
+    from kalepool.services.witness import Witness
 
 
 class Pool:
@@ -396,8 +398,28 @@ class Pool:
         from kalepool.services.reconcile import Reconciler  # noqa: PLC0415
 
         return Reconciler(
-            self.journal, self.books, self.store, self.chain, self.submitter, self.addresses.operator
+            self.journal,
+            self.books,
+            self.store,
+            self.chain,
+            self.submitter,
+            self.addresses.operator,
+            self.witness,
         )
+
+    @cached_property
+    def witness(self) -> Witness:
+        """Books what others do to our accounts."""
+        from kalepool.services.witness import Witness  # noqa: PLC0415
+
+        operator = self.addresses.operator
+        return Witness(self.books, self.facts, self.journal, self.store, operator, self.own_addresses)
+
+    def own_addresses(self) -> set[str]:
+        """Give the addresses whose KALE the books keep: custodial farmers, whatever became of them, and our own."""
+        farmers = (one.address for one in self.farmers.all() if one.custody is Custody.CUSTODIAL)
+        channels = (address for _, address in self.channels.known())
+        return {self.addresses.operator, *farmers, *channels}
 
     @cached_property
     def grinder(self) -> Grinder:

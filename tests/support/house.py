@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from kalepool.adapters.stellar.calls import Plant
 from kalepool.adapters.store.books import StoreBooks
+from kalepool.adapters.store.facts import StoreFacts
 from kalepool.adapters.store.journal import StoreJournal
 from kalepool.adapters.store.opening import Home, create_store, open_store
 from kalepool.core.intents import Kind, Plan, pail_item, plant_purpose
 from kalepool.core.postings import KALE as KALE_NAME
 from kalepool.core.postings import account
-from kalepool.services.reconcile import Closed, Reconciler
+from kalepool.services.reconcile import Closed, Observed, Reconciler
 from kalepool.services.submit import Order, Submitted, Submitter
+from kalepool.services.witness import Witness
 from support.stellar import Pool
 from support.store import Town
 from support.virtual import run
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from stellar_sdk import Keypair
 
-    from kalepool.core.chain import SendAnswer
+    from kalepool.core.chain import SendAnswer, Snapshot
     from kalepool.core.intents import Intent
     from kalepool.devnet.faults import NodeFaults
     from kalepool.devnet.ledger import LedgerSettings
@@ -54,8 +56,10 @@ class House:
         settings: LedgerSettings | None = None,
         *,
         second: NodeFaults | None = None,
+        ours: set[str] | None = None,
     ) -> None:
         self.pool = Pool(settings, second=second)
+        self.ours = ours
         self.path = folder / "kalepool.db"
         self.home = Home(self.pool.passphrase, self.pool.kale)
         self.dead: set[int] = set()
@@ -71,15 +75,34 @@ class House:
         town.dead = self.dead
         self.journal = StoreJournal(self.store, town.owner(self.process))
         self.books = StoreBooks(self.store)
+        self.facts = StoreFacts(self.store, town.clock)
+        self.start_services()
+
+    def start_services(self) -> None:
+        """Make the services anew, over the pool's client as it is now; they remember nothing."""
         self.wire = Wire(self.pool)
         self.submitter = Submitter(self.journal, self.wire)
+        operator = self.pool.operator.public_key
+        self.witness = (
+            None
+            if (ours := self.ours) is None
+            else Witness(
+                self.books,
+                self.facts,
+                self.journal,
+                self.store,
+                operator,
+                lambda: {operator, *ours},
+            )
+        )
         self.reconciler = Reconciler(
             self.journal,
             self.books,
             self.store,
             self.pool.chain,
             self.submitter,
-            self.pool.operator.public_key,
+            operator,
+            self.witness,
         )
 
     def crash(self) -> None:
@@ -121,8 +144,25 @@ class House:
     def submit(self, *orders: Order) -> list[Submitted]:
         return run(self.submitter.submit(orders, ledger=self.pool.ledger.latest.sequence))
 
-    def reconcile(self) -> list[Closed]:
-        return run(self.reconciler.reconcile())
+    def reconcile(self, snapshot: Snapshot | None = None) -> list[Closed]:
+        return run(self.reconciler.reconcile(snapshot))
+
+    def observe(self, snapshot: Snapshot | None = None) -> Observed:
+        return run(self.reconciler.observe(snapshot))
+
+    def snapshot(self, farmers: Sequence[Keypair], *blocks: int) -> Snapshot:
+        """Read the pails of farmers in blocks."""
+        pails = [(farmer.public_key, block) for farmer in farmers for block in blocks]
+        return run(self.pool.chain.snapshot(pails))
+
+    def postings(self) -> dict[int, dict[tuple[str, str], int]]:
+        """Give what the books hold of each intent: stroops by account and asset."""
+        entries: dict[int, dict[tuple[str, str], int]] = {}
+        for intent, name, asset, stroops in self.store.all(
+            "SELECT intent, account, asset, stroops FROM postings JOIN entries ON entry = entries.number"
+        ):
+            entries.setdefault(intent, {})[name, asset] = stroops
+        return entries
 
     def open_intents(self) -> list[Intent]:
         return self.journal.open_intents(mine=False)

@@ -13,6 +13,8 @@ from kalepool.core.intents import (
     check_move,
     judge,
     judge_all,
+    pail_item,
+    pail_of,
 )
 from kalepool.errors import InternalError
 
@@ -66,3 +68,8 @@ def test_every_state_has_its_moves_and_ends_do_not_move() -> None:
 def test_a_move_that_skips_the_journal_is_a_bug(current: State, wanted: State) -> None:
     with pytest.raises(InternalError):
         check_move(current, wanted)
+
+
+def test_an_item_tells_its_pail() -> None:
+    assert pail_of(pail_item(12, 183_487)) == (12, 183_487)
+    assert pail_of("payout:12:3") is None

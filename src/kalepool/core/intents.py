@@ -197,3 +197,12 @@ def plant_purpose(farmer: int, block: int) -> str:
 def pail_item(farmer: int, block: int) -> str:
     """Key of a pail as an item."""
     return f"pail:{farmer}:{block}"
+
+
+def pail_of(item: str) -> tuple[int, int] | None:
+    """Give the farmer's number and the block of a pail's item; None for another item."""
+    kind, *numbers = item.split(":")
+    if kind != "pail":
+        return None
+    farmer, block = map(int, numbers)
+    return farmer, block

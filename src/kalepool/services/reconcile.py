@@ -1,25 +1,36 @@
 """Closing intents against the chain: what landed is settled, what can never land is given up.
 
-Runs before anything else at a start, and after each ledger in which something is under way. The rules
-by which an answer counts are ``core.intents``; this asks, writes down, and sends again what may still land.
+Runs before anything else at a start, and after each ledger in which something is under way. What landed is
+learned from events, all of it in one request, and from a snapshot at hand; only what these leave open is
+asked for by its hash. That something did not land is never concluded from events. The rules by which an
+answer counts are ``core.intents`` and ``core.evidence``; this asks, writes down, and sends again what may
+still land.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kalepool.core.chain import Status
+from kalepool.core.evidence import Evidence, weigh_evidence, widened
 from kalepool.core.intents import Settlement, State, Verdict, judge, judge_all
 from kalepool.core.postings import postings_of
+from kalepool.errors import RetryableError
+from kalepool.services.witness import Witnessed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kalepool.core.chain import Found
+    from kalepool.core.chain import Found, Landed, Snapshot
+    from kalepool.core.evidence import Window
     from kalepool.core.intents import Attempt, Intent
     from kalepool.ports import Books, Chain, Journal, Transactions
     from kalepool.services.submit import Submitter
+    from kalepool.services.witness import Witness
+
+IDLE_LEDGERS: Final = 30
+"""While nothing is under way, what others do is read so often: twice a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +40,38 @@ class Closed:
     Attributes:
         intent: as it was before.
         state: where it stands now.
-        found: the transaction in a ledger, or None.
+        landed: the transaction in a ledger, or None.
         why: a note for people.
     """
 
     intent: Intent
     state: State
-    found: Found | None = None
+    landed: Landed | None = None
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What one look at the chain brought.
+
+    Attributes:
+        closed: what became of intents.
+        witnessed: what others did, as it was booked.
+    """
+
+    closed: list[Closed]
+    witnessed: Witnessed
 
 
 @dataclass(slots=True)
 class _Findings:
-    settled: list[tuple[Intent, Attempt, Found]] = field(default_factory=list)
+    settled: list[tuple[Intent, Attempt, Landed]] = field(default_factory=list)
     failed: list[tuple[Intent, Attempt, Found]] = field(default_factory=list)
     open: list[Intent] = field(default_factory=list)
     dead: list[Intent] = field(default_factory=list)
     hidden: list[Intent] = field(default_factory=list)
+    unproven: list[Intent] = field(default_factory=list)
+    ledger: int = 0  # the last one that anything here was true in
 
 
 class Reconciler:
@@ -58,6 +84,7 @@ class Reconciler:
         chain: the truth.
         submitter: sends again.
         payer: who pays fees, G address.
+        witness: books what others do, from the same events; None where that is not wanted.
     """
 
     def __init__(
@@ -68,6 +95,7 @@ class Reconciler:
         chain: Chain,
         submitter: Submitter,
         payer: str,
+        witness: Witness | None = None,
     ) -> None:
         self._journal = journal
         self._books = books
@@ -75,35 +103,117 @@ class Reconciler:
         self._chain = chain
         self._submitter = submitter
         self._payer = payer
+        self._witness = witness
+        self._window: Window | None = None
 
-    async def reconcile(self) -> list[Closed]:
-        """Ask about every open intent of ours and of dead owners; settle, give up or send again.
+    async def reconcile(self, snapshot: Snapshot | None = None) -> list[Closed]:
+        """Close what can be closed of every open intent of ours and of dead owners; see ``observe``."""
+        return (await self.observe(snapshot)).closed
+
+    async def observe(self, snapshot: Snapshot | None = None) -> Observed:
+        """Settle, give up or send again every open intent of ours and of dead owners; book what others did.
+
+        Args:
+            snapshot: with the pails of what is open, where one is at hand: it saves requests.
 
         Raises:
-            RetryableError: when the network cannot tell now; nothing is decided then.
+            RetryableError: when the network cannot tell now, and nothing was decided.
         """
         intents = self._journal.open_intents()
-        unsigned = [intent for intent in intents if not intent.attempts]
-        closed = self._drop(unsigned)
+        closed = self._drop([intent for intent in intents if not intent.attempts])
         signed = [intent for intent in intents if intent.attempts]
+        witnessed, is_read = Witnessed(), False
+        try:
+            witnessed, is_read = await self._read_events(signed, snapshot)
+        except RetryableError:
+            # A node may answer questions and have no events. Asking is dearer, and tells as much.
+            if not signed and not closed:
+                raise
         if not signed:
-            return closed
-        findings = await self._ask(signed)
+            return Observed(closed, witnessed)
+        findings = self._weigh(signed, snapshot) if is_read else _Findings(unproven=signed)
+        if snapshot is not None:
+            findings.ledger = max(findings.ledger, snapshot.ledger)
         closed += self._settle(findings.settled)
+        try:
+            findings = await self._ask(findings)
+        except RetryableError:
+            # What was closed must reach the caller; the rest is asked for the next time.
+            if not closed and witnessed == Witnessed():
+                raise
+        else:
+            closed += self._close(findings)
+        await self._submitter.send_again(findings.open, ledger=findings.ledger)
+        return Observed(closed, witnessed)
+
+    def _close(self, findings: _Findings) -> list[Closed]:
+        closed = self._settle(findings.settled)
         closed += self._book_failed(findings.failed)
         closed += self._give_up(findings.dead)
-        closed += self._set_aside(findings.hidden)
-        await self._submitter.send_again(findings.open)
-        return closed
+        return closed + self._set_aside(findings.hidden)
 
-    async def _ask(self, intents: Sequence[Intent]) -> _Findings:
-        asked = [(intent, attempt) for intent in intents for attempt in intent.attempts]
+    async def _read_events(
+        self, signed: Sequence[Intent], snapshot: Snapshot | None
+    ) -> tuple[Witnessed, bool]:
+        """Read the ledgers that nothing was read of yet, once for outcomes and for what others did.
+
+        Returns:
+            What was booked, and whether outcomes can be judged by events: else they are asked for.
+        """
+        since = await self._unread(signed, snapshot)
+        if since is None:
+            return Witnessed(), False
+        holders = self._witness.ours() if self._witness is not None else ()
+        happenings = await self._chain.happenings(since, self._payer, holders)
+        self._window = widened(self._window, happenings)
+        return self._witness.book(happenings) if self._witness is not None else Witnessed(), True
+
+    async def _unread(self, signed: Sequence[Intent], snapshot: Snapshot | None) -> int | None:
+        """Give the first ledger to be read; None where none need be."""
+        firsts = []
+        open_since = _open_since(signed)
+        if open_since is not None:
+            if self._window is not None and self._window.reaches(open_since):
+                self._window = self._window.since(open_since)
+                firsts.append(self._window.last + 1)
+            else:
+                firsts.append(open_since)
+        if self._witness is not None:
+            first = self._witness.next_ledger()
+            if first is None:
+                tip = await self._chain.tip()
+                self._witness.begin(tip.ledger)
+                first = tip.ledger + 1
+            if signed or snapshot is None or snapshot.ledger >= first + IDLE_LEDGERS - 1:
+                firsts.append(first)
+        return min(firsts, default=None)
+
+    def _weigh(self, signed: Sequence[Intent], snapshot: Snapshot | None) -> _Findings:
+        """Sort what events and the snapshot prove from what is to be asked for."""
+        assert self._window is not None
+        findings = _Findings(ledger=self._window.last)
+        for intent in signed:
+            evidence = weigh_evidence(intent, self._window, snapshot)
+            if evidence is Evidence.SUCCEEDED:
+                landed = self._window.landed(intent)
+                assert landed is not None
+                findings.settled.append((intent, *landed))
+            elif evidence is Evidence.UNPROVEN:
+                findings.unproven.append(intent)
+            elif evidence is Evidence.ABSENT:
+                findings.open.append(intent)
+        return findings
+
+    async def _ask(self, weighed: _Findings) -> _Findings:
+        """Ask for the outcome of what is unproven, and sort it; what is settled already is left out."""
+        findings = _Findings(open=list(weighed.open), ledger=weighed.ledger)
+        asked = [(intent, attempt) for intent in weighed.unproven for attempt in intent.attempts]
         answers = await self._chain.find_all([attempt.inner_hash for _, attempt in asked])
         by_intent: dict[int, list[tuple[Attempt, Found]]] = {}
         for (intent, attempt), found in zip(asked, answers, strict=True):
             by_intent.setdefault(intent.number, []).append((attempt, found))
-        findings = _Findings()
-        for intent in intents:
+            findings.ledger = max(findings.ledger, found.tip.ledger)
+        for intent in weighed.unproven:
             self._sort(intent, by_intent[intent.number], findings)
         return findings
 
@@ -112,8 +222,13 @@ class Reconciler:
         verdict = judge_all(attempts, answers)
         if verdict is Verdict.LANDED:
             attempt, found = next(pair for pair in answered if judge(*pair) is Verdict.LANDED)
-            landed = findings.settled if found.status is Status.SUCCESS else findings.failed
-            landed.append((intent, attempt, found))
+            if found.status is Status.SUCCESS:
+                findings.settled.append((intent, attempt, found.landed))
+            else:
+                findings.failed.append((intent, attempt, found))
+        elif self._window is not None and self._window.landed(intent) is not None:
+            # Events told that it landed: a node that does not find it is behind, or lies. Asked again.
+            return
         elif verdict is Verdict.HIDDEN:
             findings.hidden.append(intent)
         elif verdict is Verdict.OPEN:
@@ -128,30 +243,32 @@ class Reconciler:
             self._journal.mark([intent.number for intent in intents], State.EXPIRED, why=why)
         return [Closed(intent, State.EXPIRED, why=why) for intent in intents]
 
-    def _settle(self, landed: Sequence[tuple[Intent, Attempt, Found]]) -> list[Closed]:
+    def _settle(self, settled: Sequence[tuple[Intent, Attempt, Landed]]) -> list[Closed]:
+        if not settled:
+            return []
         with self._store.atomic(synced=True):
             self._journal.judge(
-                [(intent.number, attempt.number, Verdict.LANDED) for intent, attempt, _ in landed]
+                [(intent.number, attempt.number, Verdict.LANDED) for intent, attempt, _ in settled]
             )
             self._journal.settle_all(
                 [
-                    Settlement(intent.number, postings_of(found, self._payer), at=found.closed_at)
-                    for intent, _, found in landed
+                    Settlement(intent.number, postings_of(landed, self._payer), at=landed.closed_at)
+                    for intent, _, landed in settled
                 ]
             )
-        return [Closed(intent, State.SETTLED, found) for intent, _, found in landed]
+        return [Closed(intent, State.SETTLED, landed) for intent, _, landed in settled]
 
-    def _book_failed(self, landed: Sequence[tuple[Intent, Attempt, Found]]) -> list[Closed]:
+    def _book_failed(self, failed: Sequence[tuple[Intent, Attempt, Found]]) -> list[Closed]:
         """A failed transaction is in a ledger too: its fee is paid and its sequence number used."""
         closed = []
-        for intent, attempt, found in landed:
+        for intent, attempt, found in failed:
             why = _worded(found)
             with self._store.atomic(synced=True):
                 self._journal.judge([(intent.number, attempt.number, Verdict.LANDED)])
                 self._journal.mark([intent.number], State.FAILED, why=why)
-                postings = postings_of(found, self._payer)
+                postings = postings_of(found.landed, self._payer)
                 self._books.post(f"failed:{attempt.inner_hash}", postings, at=found.closed_at, why=why)
-            closed.append(Closed(intent, State.FAILED, found, why))
+            closed.append(Closed(intent, State.FAILED, found.landed, why))
         return closed
 
     def _give_up(self, intents: Sequence[Intent]) -> list[Closed]:
@@ -173,6 +290,14 @@ class Reconciler:
         if fresh:
             self._journal.mark([intent.number for intent in fresh], State.UNRESOLVED, why=why)
         return [Closed(intent, State.UNRESOLVED, why=why) for intent in fresh]
+
+
+def _open_since(signed: Sequence[Intent]) -> int | None:
+    """Give the first ledger in which something still under way could have landed."""
+    return min(
+        (intent.attempts[-1].signed_ledger + 1 for intent in signed if intent.state is not State.UNRESOLVED),
+        default=None,
+    )
 
 
 def _worded(found: Found) -> str:

@@ -7,7 +7,7 @@ send proves nothing, good or bad. ``services/reconcile.py`` asks the chain.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kalepool.core.chain import Sent
 from kalepool.core.intents import Attempt, State
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from kalepool.core.chain import SendAnswer
     from kalepool.core.intents import Intent, Plan
     from kalepool.ports import Broadcaster, Journal, Sealed
+
+HELD_LEDGERS: Final = 5
+"""A node holds what it took for four ledgers, and then drops it: after five it is worth sending again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Submitter:
     def __init__(self, journal: Journal, broadcaster: Broadcaster) -> None:
         self._journal = journal
         self._broadcaster = broadcaster
+        self._taken: dict[int, int] = {}  # the ledger after which a node last took an intent's envelope
 
     async def submit(self, orders: Sequence[Order], *, ledger: int) -> list[Submitted]:
         """Plan, sign, journal and send, each step for all orders at once.
@@ -91,30 +95,42 @@ class Submitter:
         if not signed:
             return results
         self._journal.sign_all([(_number(result), attempt) for _, result, attempt in signed])
-        answers = await self._broadcaster.send([attempt.envelope for _, _, attempt in signed])
-        left = []
+        envelopes = [(_number(result), attempt.envelope) for _, result, attempt in signed]
+        answers = await self._send(envelopes, ledger)
         for (position, result, _), answer in zip(signed, answers, strict=True):
             results[position] = Submitted(result.order, result.intent, answer)
-            # Put off by the node, it waits here, signed, to be sent again as it is.
-            if answer.status is not Sent.TRY_AGAIN_LATER:
-                left.append(_number(result))
-        if left:
-            self._journal.mark(left, State.SENT)
         return results
 
-    async def send_again(self, intents: Sequence[Intent]) -> list[SendAnswer]:
-        """Send the last attempt of each intent again, byte for byte: it is the same transaction."""
-        waiting = [intent for intent in intents if intent.attempts]
+    async def send_again(self, intents: Sequence[Intent], *, ledger: int) -> list[SendAnswer]:
+        """Send the last attempt of each intent again, byte for byte, where it is needed.
+
+        What a node has taken waits there, and is left alone for ``HELD_LEDGERS``. What none has taken is
+        sent at every chance: put off, refused, without an answer, or from before a restart. So is what a
+        node has dropped: it refuses it for ten ledgers, and another node may not.
+
+        Args:
+            intents: signed ones that are in no ledger.
+            ledger: the last closed ledger.
+        """
+        waiting = [
+            intent
+            for intent in intents
+            if intent.attempts and ledger - self._taken.get(intent.number, -HELD_LEDGERS) >= HELD_LEDGERS
+        ]
         if not waiting:
             return []
-        answers = await self._broadcaster.send([intent.attempts[-1].envelope for intent in waiting])
-        left = [
-            intent.number
-            for intent, answer in zip(waiting, answers, strict=True)
-            if answer.status is not Sent.TRY_AGAIN_LATER
-        ]
+        return await self._send([(intent.number, intent.attempts[-1].envelope) for intent in waiting], ledger)
+
+    async def _send(self, envelopes: Sequence[tuple[int, bytes]], ledger: int) -> list[SendAnswer]:
+        answers = await self._broadcaster.send([envelope for _, envelope in envelopes])
+        answered = [(number, answer.status) for (number, _), answer in zip(envelopes, answers, strict=True)]
+        # Put off by the node, it waits here, signed, to be sent again as it is.
+        left = [number for number, status in answered if status is not Sent.TRY_AGAIN_LATER]
         if left:
             self._journal.mark(left, State.SENT)
+        held = {number: taken for number, taken in self._taken.items() if ledger - taken < HELD_LEDGERS}
+        taken = {number: ledger for number, status in answered if status in (Sent.PENDING, Sent.DUPLICATE)}
+        self._taken = held | taken
         return answers
 
     def _attempt(self, order: Order, intent: Intent, ledger: int) -> Attempt:

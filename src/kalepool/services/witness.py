@@ -1,0 +1,125 @@
+"""Booking what others do to our accounts: a stranger's harvest, a deposit, a withdrawal.
+
+Every ledger is booked once, in order, across restarts: how far the books have come stands in the store,
+written in one transaction with the postings. What intents of ours did is theirs to settle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from kalepool.core.postings import external_postings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from kalepool.core.chain import Happenings, Landed
+    from kalepool.core.postings import Posting
+    from kalepool.ports import Books, Facts, Journal, Transactions
+
+BOOKED: Final = "booked-ledger"
+"""Name of the fact: the last ledger whose moves by others are in the books."""
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A transaction that no intent of ours began, as it was booked.
+
+    Attributes:
+        tx_hash: of it, hex.
+        landed: where it is, and what it did.
+        postings: what that means for us.
+    """
+
+    tx_hash: str
+    landed: Landed
+    postings: tuple[Posting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Witnessed:
+    """What was booked now.
+
+    Attributes:
+        booked: what others did to our accounts.
+        missed: the first and the last ledger that the node could tell nothing of any more, or None. What
+            others did there is in no books: chain and books may differ, and a person must know.
+    """
+
+    booked: tuple[External, ...] = ()
+    missed: tuple[int, int] | None = None
+
+
+class Witness:
+    """Books what others do.
+
+    Args:
+        books: where it is booked.
+        facts: where it is remembered how far.
+        journal: knows which transactions are ours.
+        store: makes several changes one.
+        payer: who pays fees, G address.
+        ours: gives the addresses whose KALE is kept in the books: custodial farmers, operator, channels.
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        facts: Facts,
+        journal: Journal,
+        store: Transactions,
+        payer: str,
+        ours: Callable[[], Collection[str]],
+    ) -> None:
+        self._books = books
+        self._facts = facts
+        self._journal = journal
+        self._store = store
+        self._payer = payer
+        self.ours = ours
+
+    def next_ledger(self) -> int | None:
+        """Give the first ledger that is not booked yet; None before ``begin``."""
+        booked = self._facts.get(BOOKED)
+        return None if booked is None else int(booked) + 1
+
+    def begin(self, ledger: int) -> None:
+        """Begin with the ledger after this one; what came before it is not booked."""
+        self._facts.put(BOOKED, str(ledger))
+
+    def book(self, happenings: Happenings) -> Witnessed:
+        """Book what is not yet: of the ledgers read now, those after the last one booked."""
+        ours = self.ours()
+        with self._store.atomic(synced=True):
+            # Read here, since another process may have booked meanwhile.
+            first = self.next_ledger()
+            if first is None or happenings.last < first:
+                return Witnessed()
+            landed = {
+                tx_hash: one
+                for tx_hash, one in (*happenings.paid.items(), *happenings.others.items())
+                if one.ledger >= first
+            }
+            booked = tuple(
+                external
+                for external in self._externals(landed, ours)
+                if external.postings and self._post(external)
+            )
+            self._facts.put(BOOKED, str(happenings.last))
+        missed = (first, happenings.first - 1) if happenings.first > first else None
+        return Witnessed(booked, missed)
+
+    def _externals(self, landed: Mapping[str, Landed], ours: Collection[str]) -> list[External]:
+        if not landed:
+            return []
+        claimed = self._journal.claimed(landed, min(one.closed_at for one in landed.values()))
+        return [
+            External(tx_hash, one, external_postings(one, self._payer, ours))
+            for tx_hash, one in landed.items()
+            if tx_hash not in claimed
+        ]
+
+    def _post(self, external: External) -> bool:
+        key, at = f"witnessed:{external.tx_hash}", external.landed.closed_at
+        return self._books.post(key, external.postings, at=at, why="not begun by this pool")
