@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from kalepool.adapters.store.farmers import StoreFarmers
     from kalepool.adapters.store.grinds import StoreGrinds
     from kalepool.adapters.store.journal import StoreJournal
-    from kalepool.adapters.store.locks import MiningLock
+    from kalepool.adapters.store.locks import HarvestLock, MiningLock
     from kalepool.adapters.store.opening import Home
     from kalepool.adapters.store.owners import Owner
     from kalepool.adapters.store.pails import StoreBlocks, StorePails
@@ -54,9 +54,14 @@ if TYPE_CHECKING:
     from kalepool.core.records import AuditRow
     from kalepool.networks import KnownNetwork
     from kalepool.secret import Secret
+    from kalepool.services.channels import Sources
     from kalepool.services.grinding import Grinder
+    from kalepool.services.harvesting import Harvester
     from kalepool.services.reconcile import Reconciler
+    from kalepool.services.remembering import Memory
     from kalepool.services.submit import Submitter
+    from kalepool.services.surveying import Survey
+    from kalepool.services.sweeping import Sweeper
     from kalepool.services.witness import Witness
 
 
@@ -331,12 +336,8 @@ class Pool:
         try:
             await self.chain.check_network()
             tractor = self.network.tractor
-            self._deployment = Deployment(
-                self.network,
-                await self.chain.wasm_hash(self.network.kale),
-                await self.chain.wasm_hash(tractor) if tractor else None,
-            )
-            tip = await self.chain.tip()
+            tip, codes = await self.chain.deployed([self.network.kale, *([tractor] if tractor else [])])
+            self._deployment = Deployment(self.network, codes[0], codes[1] if tractor else None)
         except RetryableError as error:
             if self.known.name == "local" and not error.hint.startswith("check"):
                 raise RetryableError(
@@ -420,6 +421,76 @@ class Pool:
         farmers = (one.address for one in self.farmers.all() if one.custody is Custody.CUSTODIAL)
         channels = (address for _, address in self.channels.known())
         return {self.addresses.operator, *farmers, *channels}
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Keeps what is known of pails in step with the chain."""
+        from kalepool.services.remembering import Memory  # noqa: PLC0415
+
+        return Memory(self.pails, self.blocks, self.store)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Accounts that harvests and the like are sent from."""
+        from kalepool.services.channels import Sources  # noqa: PLC0415
+
+        # A harvest ends soon; whoever stays leaves it half.
+        one_in = 1 if self.role == "harvest" else 2
+        return Sources(self.channels, self.journal, self.chain, self.addresses.operator, one_in=one_in)
+
+    @cached_property
+    def harvester(self) -> Harvester:
+        """Sends harvests; after ``connect``."""
+        from kalepool.services.harvesting import MOST_TOGETHER, Harvester  # noqa: PLC0415
+
+        return Harvester(
+            self.chain,
+            self.clock,
+            self.composer,
+            self.journal,
+            self.submitter,
+            self.sources,
+            self.memory,
+            together=MOST_TOGETHER if self.network.tractor else 1,
+        )
+
+    def survey(self, *, dry: bool = False) -> Survey:
+        """Find what there is to harvest; a dry one writes nothing."""
+        from kalepool.services.surveying import Survey  # noqa: PLC0415
+
+        return Survey(self.chain, self.clock, self.pails, self.facts, self.memory, dry=dry)
+
+    @cached_property
+    def harvest_lock(self) -> HarvestLock:
+        """One sweep at a time."""
+        from kalepool.adapters.store.locks import HarvestLock  # noqa: PLC0415
+
+        return HarvestLock(self.store, self.owner)
+
+    @cached_property
+    def sweeper(self) -> Sweeper:
+        """Harvests everything there is; after ``connect``."""
+        from kalepool.services.extending import Extender  # noqa: PLC0415
+        from kalepool.services.sweeping import Losses, Sweeper  # noqa: PLC0415
+
+        extender = Extender(
+            self.clock,
+            self.composer,
+            self.journal,
+            self.submitter,
+            self.sources,
+            worth_from=self.config.stroops("harvest.extend_from_kale"),
+        )
+        return Sweeper(
+            self.survey(),
+            self.clock,
+            self.journal,
+            self.reconciler,
+            self.harvester,
+            extender,
+            Losses(self.pails, self.facts),
+            self.harvest_lock.beat,
+        )
 
     @cached_property
     def grinder(self) -> Grinder:

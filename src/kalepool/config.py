@@ -191,6 +191,18 @@ KEYS: Final[tuple[Key, ...]] = (
         _amount,
     ),
     Key("mining.open_blocks", True, "Open the next block with our own plants when it is due.", _flag),
+    Key(
+        "harvest.channels",
+        8,
+        "Channel accounts that the pool keeps: so many harvests go out at once.",
+        _whole(1, 64),
+    ),
+    Key(
+        "harvest.extend_from_kale",
+        "1",
+        "Blocks and pails that end before they can be harvested are kept alive from this much KALE on.",
+        _amount,
+    ),
     Key("fees.inclusion_percentile", 50, "The bid: this percentile of what was paid lately.", _whole(10, 99)),
     Key(
         "fees.inclusion_most_stroops", 10_000, "The bid for one operation, at most.", _whole(100, 10_000_000)

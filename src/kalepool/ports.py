@@ -150,6 +150,11 @@ class Composer(Protocol):
     ) -> Callable[[int], Sealed]:
         """Prepare a harvest of one block, or of several."""
 
+    async def extend(
+        self, block: int, farmers: Sequence[str], *, source: str, ledgers: int, max_time: int
+    ) -> Callable[[int], Sealed]:
+        """Prepare a longer life for a Block and farmers' pails in it: so many ledgers from now at least."""
+
 
 class Vault(Protocol):
     """Keys that sign and never leave."""

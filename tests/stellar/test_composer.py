@@ -145,3 +145,25 @@ def test_without_a_node_that_answers_it_is_tried_again_later() -> None:
 def test_a_ceiling_below_the_least_bid_is_refused(pool: Pool) -> None:
     with pytest.raises(UsageError):
         composer_of(pool, most=99)
+
+
+def test_a_block_and_its_pails_are_given_a_longer_life(pool: Pool) -> None:
+    composer, farmer = composer_of(pool), pool.member("farmer", kale=100)
+    pool.land(pool.plant(farmer, KALE))
+    pool.close()
+    extended = land(
+        pool,
+        pool.operator,
+        composer.extend(
+            0,
+            [farmer.public_key],
+            source=pool.operator.public_key,
+            ledgers=20_000,
+            max_time=soon(pool),
+        ),
+    )
+    assert extended.result.is_success
+    seen = run(pool.chain.snapshot([(farmer.public_key, 0)], [0]))
+    assert (
+        seen.blocks[0].live_until == seen.pails[farmer.public_key, 0].live_until == extended.ledger + 20_000
+    )

@@ -246,7 +246,7 @@ class Recorded:
             "find": lambda: pool.chain.find(wanted),
             "happenings": lambda: pool.chain.happenings(1, pool.operator.public_key, [farmer.public_key]),
             "fees": lambda: pool.chain.inclusion_fee(50),
-            "code": lambda: pool.chain.wasm_hash(pool.kale),
+            "code": lambda: pool.chain.deployed([pool.kale]),
             "learn": lambda: pool.transactions.learn(plant, farmer.public_key),
             "send": lambda: pool.broadcaster.send([envelope]),
         }

@@ -172,11 +172,13 @@ def test_inclusion_fees_are_those_paid_lately(pool: Pool) -> None:
 
 
 def test_the_code_of_a_contract_is_told(pool: Pool) -> None:
-    assert run(pool.chain.wasm_hash(pool.tractor)) == pool.code_of(pool.tractor)
+    tip, codes = run(pool.chain.deployed([pool.kale, pool.tractor]))
+    assert codes == [pool.code_of(pool.kale), pool.code_of(pool.tractor)]
+    assert tip.ledger == pool.ledger.latest.sequence
     with pytest.raises(RetryableError, match="does not know the contract"):
-        run(pool.chain.wasm_hash(contract_address(bytes(32))))
+        run(pool.chain.deployed([contract_address(bytes(32))]))
     with pytest.raises(RetryableError, match="not a wasm contract"):
-        run(pool.chain.wasm_hash(pool.sac))
+        run(pool.chain.deployed([pool.sac]))
 
 
 def test_a_changed_code_shows_in_the_next_snapshot(pool: Pool) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kalepool.adapters.store.locks import MiningLock
+from kalepool.adapters.store.locks import HarvestLock, MiningLock
 from kalepool.errors import LockedError
 
 if TYPE_CHECKING:
@@ -75,3 +75,36 @@ def test_one_who_lost_it_does_not_let_go_of_the_heirs(locks: list[MiningLock], t
     with locks[1].hold():
         lost.__exit__(None, None, None)
         locks[1].beat()
+
+
+def sweeper(store: Store, town: Town, process: int) -> HarvestLock:
+    return HarvestLock(store, town.owner(process, "harvest"))
+
+
+def test_of_two_sweeps_the_one_that_came_first_goes_on_and_the_other_is_told_who_it_is(
+    store: Store, town: Town
+) -> None:
+    MiningLock(store, town.owner(7))
+    first = sweeper(store, town, 1)
+    town.clock.time += 12
+    second = sweeper(store, town, 2)
+    # Whichever looks first.
+    assert second.take() == "kalepool harvest is running already: pid 1 on farmhouse, for 12 s"
+    assert first.take() == ""
+
+
+def test_a_dead_sweep_or_one_that_has_left_is_in_nobodys_way(store: Store, town: Town) -> None:
+    sweeper(store, town, 1)
+    left = town.owner(2, "harvest")
+    third = sweeper(store, town, 3)
+    assert third.take()
+    town.dead.add(1)
+    left.retire()
+    assert third.take() == ""
+
+
+def test_a_sweep_gives_signs_of_life(store: Store, town: Town) -> None:
+    owner = town.owner(1, "harvest")
+    town.clock.time += 60
+    HarvestLock(store, owner).beat()
+    assert owner.look_up(owner.number).heartbeat == town.clock.time

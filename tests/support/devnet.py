@@ -70,16 +70,17 @@ class Bench:
         found = self.ledger.state.get(account_key(address))
         return found.value if found is not None and isinstance(found.value, AccountEntry) else None
 
-    def xlm(self, keys: Keypair) -> int:
+    def xlm(self, keys: Keypair | str) -> int:
         account = self.entry(keys)
         assert account is not None
         return account.balance
 
-    def line(self, keys: Keypair) -> Trustline | None:
-        found = self.ledger.state.get(trustline_key(keys.public_key, self.identity.kale))
+    def line(self, keys: Keypair | str) -> Trustline | None:
+        address = keys if isinstance(keys, str) else keys.public_key
+        found = self.ledger.state.get(trustline_key(address, self.identity.kale))
         return found.value if found is not None and isinstance(found.value, Trustline) else None
 
-    def kale_of(self, keys: Keypair) -> int:
+    def kale_of(self, keys: Keypair | str) -> int:
         line = self.line(keys)
         assert line is not None
         return line.balance

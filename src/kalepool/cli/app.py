@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from kalepool import __version__
 from kalepool.cli.commands.bench import bench
 from kalepool.cli.commands.devnet import devnet
+from kalepool.cli.commands.harvest import harvest
 from kalepool.cli.commands.init import init
 from kalepool.cli.output import EXIT_BUG, EXIT_INTERRUPTED, Output
 from kalepool.errors import KalepoolError, UsageError
@@ -89,6 +90,7 @@ def root(
 app.command("init")(init)
 app.command("bench")(bench)
 app.command("devnet")(devnet)
+app.command("harvest")(harvest)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -113,24 +113,6 @@ class StellarChain:
 
         return await self._rpc.read(_entry_calls(keys), parse) if keys else {}
 
-    async def wasm_hash(self, contract: str) -> bytes:
-        """Give the hash of the code that a contract runs, 32 bytes.
-
-        Raises:
-            RetryableError: when no node gave an answer to be believed.
-        """
-        key = instance_key(contract)
-
-        def parse(answers: list[Answer]) -> bytes:
-            entries = Entries(answers, frozenset({encode_key(key)}))
-            self._note(answers[0], entries.ledgers)
-            found = entries.wasm_hash(key)
-            if found is None:
-                raise answers[0].wrong(f"does not know the contract {contract}")
-            return found
-
-        return await self._rpc.read(_entry_calls([key]), parse)
-
     async def find(self, inner_hash: str) -> Found:
         """Ask one node about a transaction."""
         return (await self.find_all([inner_hash]))[0]
@@ -186,6 +168,28 @@ class StellarChain:
                 (page,) = await ask([reader.question()])
 
         return await self._rpc.converse(talk)
+
+    async def deployed(self, contracts: Sequence[str]) -> tuple[Tip, list[bytes]]:
+        """Read how far the network is and which code contracts run, 32 bytes each, in one request.
+
+        Raises:
+            RetryableError: when no node gave an answer to be believed.
+        """
+        keys = [instance_key(contract) for contract in contracts]
+
+        def parse(answers: list[Answer]) -> tuple[Tip, list[bytes]]:
+            tip = self._tip(answers[0])
+            entries = Entries(answers[1:], frozenset(map(encode_key, keys)))
+            self._note(answers[1], entries.ledgers)
+            hashes = []
+            for contract, key in zip(contracts, keys, strict=True):
+                found = entries.wasm_hash(key)
+                if found is None:
+                    raise answers[1].wrong(f"does not know the contract {contract}")
+                hashes.append(found)
+            return tip, hashes
+
+        return await self._rpc.read([_HEALTH, *_entry_calls(keys)], parse)
 
     async def inclusion_fee(self, percentile: int) -> int:
         """Give the inclusion fee per operation that so many in a hundred of late bid at most, in stroops.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kalepool.adapters.stellar.calls import Harvest, Plant, TractorHarvest, Work
+from kalepool.adapters.stellar.calls import Extend, Harvest, Plant, TractorHarvest, Work
 from kalepool.adapters.stellar.envelopes import BASE_FEE, Bounds, Lane
 from kalepool.errors import UsageError
 
@@ -103,6 +103,24 @@ class StellarComposer:
             Harvest(farmer, blocks[0]) if len(blocks) == 1 else TractorHarvest(farmer, tuple(blocks))
         )
         return await self._prepare(call, source, Bounds(max_time))
+
+    async def extend(
+        self, block: int, farmers: Sequence[str], *, source: str, ledgers: int, max_time: int
+    ) -> Callable[[int], Sealed]:
+        """Prepare an extension of a Block's life and that of farmers' pails in it. Each is simulated anew.
+
+        Args:
+            block: index.
+            farmers: whose pails.
+            source: who sends it.
+            ledgers: how many ledgers from now they are to live at least.
+            max_time: network time after which it must not land.
+
+        Raises:
+            RejectedError: when what it needs cannot be learned now.
+            RetryableError: when no node answers.
+        """
+        return await self._prepare(Extend(block, tuple(farmers), ledgers), source, Bounds(max_time))
 
     async def _prepare(self, call: ContractCall, source: str, bounds: Bounds) -> Callable[[int], Sealed]:
         if not self._transactions.knows(call):

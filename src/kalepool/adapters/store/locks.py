@@ -1,4 +1,4 @@
-"""The mining lock: one process a store mines, plants and works."""
+"""Locks between processes: one a store mines, plants and works; one sweeps up harvests."""
 
 from __future__ import annotations
 
@@ -69,3 +69,38 @@ class MiningLock:
             f"for {now - since:.0f} s, last sign of life {now - row.heartbeat:.0f} s ago",
             hint="stop it first, or let it do the work",
         )
+
+
+class HarvestLock:
+    """One sweeping harvest a store. Of those that live, the one that came first has it, until it leaves.
+
+    Args:
+        store: an open store.
+        owner: this process; its role tells others what it does.
+    """
+
+    def __init__(self, store: Store, owner: Owner) -> None:
+        self._store = store
+        self._owner = owner
+
+    def take(self) -> str:
+        """Have it from now until this owner retires; empty, or who came before and lives: then it is theirs."""
+        rows = self._store.all(
+            "SELECT number FROM owners WHERE role = ? AND gone = 0 AND number < ? ORDER BY number",
+            (self._owner.role, self._owner.number),
+        )
+        before = [number for (number,) in rows]
+        dead = self._owner.dead(before)
+        for number in before:
+            if number not in dead:
+                row = self._owner.look_up(number)
+                seconds = self._owner.now() - row.since
+                return (
+                    f"kalepool {row.role} is running already: pid {row.process.pid} on {row.process.host}, "
+                    f"for {seconds:.0f} s"
+                )
+        return ""
+
+    def beat(self) -> None:
+        """Give a sign of life."""
+        self._owner.beat()

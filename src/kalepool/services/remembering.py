@@ -1,0 +1,160 @@
+"""What the store remembers of pails, kept in step with snapshots, whoever else writes to it meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from kalepool.core.harvests import paid_by
+from kalepool.core.pails import observe, reward_of
+from kalepool.core.records import ALIVE, BlockRecord, PailRecord, PailState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from kalepool.core.chain import Snapshot
+    from kalepool.core.farm import Block
+    from kalepool.core.farmers import Farmer
+    from kalepool.ports import Blocks, Pails, Transactions
+
+Key = tuple[int, int]
+"""(farmer's number, block index)."""
+
+_ENDED: Final = frozenset(PailState) - ALIVE - {PailState.MISSED}
+_PAYABLE: Final = frozenset({PailState.WORKED, PailState.HARVESTABLE})
+
+
+class Memory:
+    """Brings what is known of pails up to what a snapshot shows.
+
+    Args:
+        pails: what is known of them.
+        blocks: Blocks as last seen.
+        store: makes reading and writing one, so that another process cannot come between.
+    """
+
+    def __init__(self, pails: Pails, blocks: Blocks, store: Transactions) -> None:
+        self._pails = pails
+        self._blocks = blocks
+        self._store = store
+
+    def take(
+        self, snapshot: Snapshot, asked: Iterable[Key], farmers: Mapping[int, Farmer], *, dry: bool = False
+    ) -> list[PailRecord]:
+        """Remember what a snapshot shows of pails; give those that changed, as they are now known.
+
+        A pail on the chain that the store does not know is remembered too. One whose Block has
+        died before it was harvested is lost, though the pail itself may still stand there.
+
+        Args:
+            snapshot: a read that asked for the pails below, and for the Block of each whose block is over.
+            asked: the pails.
+            farmers: by number.
+            dry: write nothing, only tell.
+        """
+        if dry:
+            return self._changed(snapshot, asked, farmers)[1]
+        with self._store.atomic():
+            steps, changed = self._changed(snapshot, asked, farmers)
+            self._pails.record(steps)
+            wanted = {record.block for record in changed}
+            self._blocks.record(
+                [
+                    BlockRecord(index, dated.block, dated.live_until)
+                    for index, dated in snapshot.blocks.items()
+                    if index in wanted
+                ]
+            )
+        return changed
+
+    def ended(self, farmer: int, blocks: Sequence[int]) -> set[int]:
+        """Tell of which blocks a farmer's pail is known to be gone, though a node that lags may still show it."""
+        if not blocks:
+            return set()
+        records = self._pails.of_farmer(farmer, min(blocks), max(blocks))
+        return {record.block for record in records if record.state in _ENDED}
+
+    def settle(self, keys: Sequence[Key], mints: Sequence[int]) -> dict[Key, PailRecord]:
+        """Remember which pails of one landed harvest were paid; give them as they are now known.
+
+        Args:
+            keys: the pails of the call, in its order.
+            mints: stroops minted, in that order; fewer where a pail was gone.
+        """
+        with self._store.atomic():
+            records = {
+                key: record for key in keys for record in self._pails.of_farmer(key[0], key[1], key[1])
+            }
+            expected = [(block, self._expected(records.get((farmer, block)))) for farmer, block in keys]
+            minted = paid_by(mints, expected)
+            paid = {}
+            for key, record in records.items():
+                if record.block in minted:
+                    reward = minted[record.block] - record.stake
+                    paid[key] = replace(record, state=PailState.HARVESTED, reward=reward, why="")
+            self._pails.record([paid[key] for key in paid if records[key].state in _PAYABLE])
+        return paid
+
+    def _expected(self, record: PailRecord | None) -> int | None:
+        """Give what a harvest of a pail mints, stroops; None where too little is known of it."""
+        if record is None or record.gap is None or record.zeros is None:
+            return None
+        for known in self._blocks.between(record.block, record.block):
+            return record.stake + reward_of(record, known.block)
+        return None
+
+    def _changed(
+        self, snapshot: Snapshot, asked: Iterable[Key], farmers: Mapping[int, Farmer]
+    ) -> tuple[list[PailRecord], list[PailRecord]]:
+        keys = sorted(set(asked), key=lambda key: (key[1], key[0]))
+        known = {
+            (record.farmer, record.block): record
+            for block in sorted({block for _, block in keys})
+            for record in self._pails.in_blocks(block, block)
+        }
+        steps: list[PailRecord] = []
+        changed: list[PailRecord] = []
+        for farmer, index in keys:
+            address = farmers[farmer].address
+            path: list[PailRecord] = []
+            record = known.get((farmer, index))
+            if record is None:
+                record = _found(farmer, address, index, snapshot)
+                if record is None:
+                    continue
+                path.append(record)
+            path += observe(record, address, self._block(index, snapshot), snapshot)
+            lost = _without_block(path[-1] if path else record, address, snapshot)
+            path += [] if lost is None else [lost]
+            steps += path
+            changed += path[-1:]
+        return steps, changed
+
+    def _block(self, index: int, snapshot: Snapshot) -> Block | None:
+        """Give a Block as it is, or as it was last seen."""
+        dated = snapshot.blocks.get(index)
+        if dated is not None:
+            return dated.block
+        return next((known.block for known in self._blocks.between(index, index)), None)
+
+
+def _found(farmer: int, address: str, index: int, snapshot: Snapshot) -> PailRecord | None:
+    """Begin the record of a pail that is on the chain and unknown here."""
+    dated = snapshot.pails.get((address, index))
+    if dated is None:
+        return None
+    return PailRecord(
+        farmer, index, PailState.PLANTED, dated.pail.stake, dated.pail.sequence, live_until=dated.live_until
+    )
+
+
+def _without_block(record: PailRecord, address: str, snapshot: Snapshot) -> PailRecord | None:
+    """Give a worked pail as lost where its block is over and its Block has died."""
+    if (
+        record.state not in _PAYABLE
+        or record.block >= snapshot.farm.index
+        or record.block in snapshot.blocks
+        or (address, record.block) not in snapshot.pails
+    ):
+        return None
+    return replace(record, state=PailState.EXPIRED, why="its Block died before it was harvested")
