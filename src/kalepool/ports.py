@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         PailTotal,
         View,
     )
+    from kalepool.core.reports import By, Line, Overview
 
 
 class Clock(Protocol):
@@ -416,6 +417,28 @@ class Views(Protocol):
 
     def accounts(self) -> Mapping[str, AccountState]:
         """Give every account as last read, by address."""
+
+
+class Reports(Protocol):
+    """Counts and sums over what the pool remembers. Nothing here writes."""
+
+    def overview(self) -> Overview:
+        """Tell where the pool stands, as of one moment."""
+
+    def expiring(self, before: int) -> tuple[int, int | None]:
+        """Count worked pails that will die before a ledger, by their own or their Block's end; give the first end."""
+
+    def day_fees(self, days: int) -> list[tuple[int, int]]:
+        """Give (day since 1970, XLM fees in stroops) of the last days that had any, the latest first."""
+
+    def other_fees(self, since: float | None) -> int:
+        """Give the XLM fees in stroops that belong to no pail, from a network time on, or all."""
+
+    def channels(self) -> list[str]:
+        """Give the addresses of the channel accounts, by number."""
+
+    def lines(self, by: By, since: float | None) -> list[Line]:
+        """Give lines of blocks that opened at a network time or later; None for all pails."""
 
 
 class Facts(Protocol):

@@ -9,11 +9,13 @@ import pytest
 from kalepool.adapters.store.audit import StoreAudit
 from kalepool.adapters.store.backup import back_up
 from kalepool.adapters.store.books import StoreBooks
-from kalepool.adapters.store.facts import RESTORED, StoreFacts
+from kalepool.adapters.store.facts import StoreFacts
 from kalepool.adapters.store.opening import open_store, read_store
 from kalepool.adapters.store.pails import StorePails
 from kalepool.adapters.store.verify import verify
+from kalepool.core.facts import RESTORED
 from kalepool.core.intents import State
+from kalepool.core.postings import FEES
 from kalepool.core.records import PailRecord, PailState
 from kalepool.errors import ConfigError
 from support.store import HOME, SEAL, HandClock, add_farmers, attempt, plant
@@ -31,7 +33,7 @@ def lived_in(store: Store, journal: StoreJournal) -> Store:
     add_farmers(store, 2)
     journal.plan_all([plant(number) for number in (1, 2, 3, 4)])
     journal.sign_all([(number, attempt(source=f"G{number}")) for number in (1, 2, 4)])
-    journal.settle(1, (("operator", "XLM", -300), ("network", "XLM", 300)), at=9.0)
+    journal.settle(1, (("operator", "XLM", -300), (FEES, "XLM", 300)), at=9.0)
     journal.mark([2], State.SENT)
     journal.mark([4], State.EXPIRED)
     StorePails(store).record([PailRecord(number, 7, PailState.PLANNED, 5) for number in (1, 2)])
@@ -94,10 +96,10 @@ def sabotage(store: Store, *statements: str) -> None:
 @pytest.mark.parametrize(
     ("statement", "finding"),
     [
-        ("UPDATE postings SET stroops = 301 WHERE account = 'network'", "do not sum to zero"),
+        ("UPDATE postings SET stroops = 301 WHERE account = 'xlm:fees'", "do not sum to zero"),
         ("UPDATE postings SET at = 8", "of another time"),
         ("DELETE FROM postings", "entries without postings"),
-        ("UPDATE balances SET stroops = 301 WHERE account = 'network'", "balances that differ"),
+        ("UPDATE balances SET stroops = 301 WHERE account = 'xlm:fees'", "balances that differ"),
         ("DELETE FROM balances", "postings that differ from their balances"),
         ("UPDATE intent_items SET open = 1 WHERE intent = 1", "held by closed intents"),
         ("UPDATE intent_items SET open = 0 WHERE intent = 2", "let go by open intents"),
@@ -107,6 +109,10 @@ def sabotage(store: Store, *statements: str) -> None:
         ("UPDATE intents SET state = 'failed' WHERE number = 1", "not settled"),
         ("UPDATE pail_totals SET count = 2 WHERE farmer = 1", "totals that differ"),
         ("DELETE FROM pail_totals", "pails that differ"),
+        ("UPDATE pail_fees SET stroops = 299", "fees of pails that differ"),
+        ("DELETE FROM pail_fees", "fees of pails that differ"),
+        ("INSERT INTO pail_fees VALUES (9, 1, 5)", "fees of pails that the books do not have"),
+        ("UPDATE day_fees SET stroops = 299", "fees of days that differ"),
         ("DELETE FROM terms WHERE farmer = 1", "without terms"),
         ("UPDATE farmers SET state = 'active' WHERE number = 1", "leads elsewhere"),
         ("UPDATE audit SET number = 2", "gaps in the audit log"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kalepool.adapters.store.db import Store
-from kalepool.adapters.store.facts import RESTORED
 from kalepool.adapters.store.files import new_file
 from kalepool.adapters.store.verify import verify
+from kalepool.core.facts import RESTORED
 from kalepool.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kalepool.adapters.store.db import Store
-
-RESTORED: Final = "restored-from-backup"
-"""Set in every backup: while it stands, payouts made after the backup may be unknown here."""
 
 
 class StoreFacts:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlite_utils import Database, Migrations
 
+from kalepool.adapters.store import fee_tables
 from kalepool.adapters.store.schema import APPLICATION_ID, STATEMENTS
 from kalepool.errors import ConfigError
 
@@ -22,6 +23,13 @@ def first_tables(db: Database) -> None:
     for statement in STATEMENTS:
         db.conn.execute(statement)
     db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+@STEPS(name="2 what each pail cost in fees")
+def fee_totals(db: Database) -> None:
+    """Count fees by pail and day, those of the past too."""
+    for statement in fee_tables.STATEMENTS:
+        db.conn.execute(statement)
 
 
 def migrate(store: Store, steps: Migrations = STEPS, *, stop_before: str | None = None) -> int:

@@ -84,23 +84,38 @@ class Owner:
 
     def look_up(self, number: int) -> OwnerRow:
         """Give an owner as recorded."""
-        row = self._store.one(
-            "SELECT number, role, host, machine, pid, started, since, heartbeat, gone FROM owners WHERE number = ?",
-            (number,),
-        )
-        assert row is not None, "every owner referred to is recorded"
-        number, role, host, machine, pid, started, since, heartbeat, gone = row
-        return OwnerRow(number, role, Process(host, machine, pid, started), since, heartbeat, bool(gone))
+        return look_up(self._store, number)
 
     def dead(self, numbers: Sequence[int]) -> list[int]:
         """Give those of some owners that will never do anything again; never this one."""
         return [number for number in numbers if number != self.number and self._is_dead(number)]
 
     def _is_dead(self, number: int) -> bool:
-        row = self.look_up(number)
-        if row.gone:
-            return True
-        alive = self._probe(row.process)
-        if alive is None:
-            return self._now() - row.heartbeat > SILENT_AFTER_S
-        return not alive
+        return is_dead(self.look_up(number), self._now(), self._probe)
+
+
+def look_up(store: Store, number: int) -> OwnerRow:
+    """Give an owner as recorded."""
+    row = store.one(
+        "SELECT number, role, host, machine, pid, started, since, heartbeat, gone FROM owners WHERE number = ?",
+        (number,),
+    )
+    assert row is not None, "every owner referred to is recorded"
+    number, role, host, machine, pid, started, since, heartbeat, gone = row
+    return OwnerRow(number, role, Process(host, machine, pid, started), since, heartbeat, bool(gone))
+
+
+def is_dead(row: OwnerRow, now: float, probe: Callable[[Process], bool | None] = is_alive) -> bool:
+    """Tell whether an owner will never do anything again.
+
+    Args:
+        row: the owner as recorded.
+        now: the machine's clock, Unix seconds.
+        probe: whether its process lives; None where that cannot be known.
+    """
+    if row.gone:
+        return True
+    alive = probe(row.process)
+    if alive is None:
+        return now - row.heartbeat > SILENT_AFTER_S
+    return not alive

@@ -80,6 +80,24 @@ _CHECKS: Final = (
         ),
     ),
     (
+        "fees of pails that differ from the books",
+        (
+            "SELECT block, farmer, sum(stroops) FROM fee_shares GROUP BY block, farmer "
+            "EXCEPT SELECT block, farmer, stroops FROM pail_fees"
+        ),
+    ),
+    (
+        "fees of pails that the books do not have",
+        "SELECT block, farmer FROM pail_fees EXCEPT SELECT block, farmer FROM fee_shares",
+    ),
+    (
+        "fees of days that differ from the books",
+        (
+            "SELECT CAST(at / 86400 AS INTEGER), sum(stroops) FROM postings "
+            "WHERE account = 'xlm:fees' AND asset = 'XLM' GROUP BY 1 EXCEPT SELECT day, stroops FROM day_fees"
+        ),
+    ),
+    (
         "farmers without terms from block 0",
         "SELECT number FROM farmers WHERE number NOT IN (SELECT farmer FROM terms WHERE from_block = 0)",
     ),
@@ -92,6 +110,18 @@ _CHECKS: Final = (
     ),
     ("gaps in the audit log", "SELECT max(number) FROM audit HAVING max(number) <> count(*)"),
 )
+
+
+def quick_check(store: Store) -> str:
+    """Look through the file's pages and rows, without its indexes; give what is wrong first, empty where nothing is.
+
+    Takes a fraction of a second for 300,000 pails.
+    """
+    try:
+        first: str = store.connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if first == "ok" else first
 
 
 def verify(store: Store) -> list[str]:

@@ -1,0 +1,14 @@
+"""Names of the small things that a store remembers (``ports.Facts``), for whoever sets or reads them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CONTRACT_CODE: Final = "agreed-code"
+"""Hex of the hash of the KALE contract's code that the operator agreed to, 32 bytes."""
+
+RESTORED: Final = "restored-from-backup"
+"""Set in every backup: while it stands, payouts made after the backup may be unknown here."""
+
+LAST_BACKUP: Final = "backup:last"
+"""When ``db backup`` last made a copy, Unix seconds on the machine's clock."""
