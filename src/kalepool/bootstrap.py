@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from kalepool.adapters.stellar.network import Network
     from kalepool.adapters.stellar.rpc import RpcClient
     from kalepool.adapters.stellar.transactions import Transactions
+    from kalepool.adapters.stellar.transport import Limits
     from kalepool.adapters.store.audit import StoreAudit
     from kalepool.adapters.store.books import StoreBooks
     from kalepool.adapters.store.channels import ChannelLeases
@@ -47,10 +48,12 @@ if TYPE_CHECKING:
     from kalepool.adapters.store.opening import Home
     from kalepool.adapters.store.owners import Owner
     from kalepool.adapters.store.pails import StoreBlocks, StorePails
+    from kalepool.adapters.store.reports import StoreReports
     from kalepool.adapters.store.views import StoreViews
     from kalepool.adapters.vault import Addresses, Vault
     from kalepool.config import Config
     from kalepool.core.farmers import Farmer
+    from kalepool.core.health import NodeReport
     from kalepool.core.records import AuditRow
     from kalepool.networks import KnownNetwork
     from kalepool.secret import Secret
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
     from kalepool.services.harvesting import Harvester
     from kalepool.services.reconcile import Reconciler
     from kalepool.services.remembering import Memory
+    from kalepool.services.reporting import Reporting
     from kalepool.services.submit import Submitter
     from kalepool.services.surveying import Survey
     from kalepool.services.sweeping import Sweeper
@@ -222,6 +226,13 @@ class Pool:
         return StoreViews(self.store)
 
     @cached_property
+    def reports(self) -> StoreReports:
+        """Counts and sums, for ``status`` and ``report``."""
+        from kalepool.adapters.store.reports import StoreReports  # noqa: PLC0415
+
+        return StoreReports(self.store, self._now)
+
+    @cached_property
     def facts(self) -> StoreFacts:
         """Small things remembered by name."""
         from kalepool.adapters.store.facts import StoreFacts  # noqa: PLC0415
@@ -274,17 +285,11 @@ class Pool:
     def rpc(self) -> RpcClient:
         """Asks the nodes."""
         from kalepool.adapters.stellar.rpc import RpcClient, RpcSettings  # noqa: PLC0415
-        from kalepool.adapters.stellar.transport import Limits  # noqa: PLC0415
 
         # It tells of every request on the program's own log, with URLs that may hold a key.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         rate = self.config.number("network.requests_per_second") or self.known.requests_per_second
-        patience = self.config.number("network.timeout_s")
-        settings = RpcSettings(
-            requests_per_second=rate,
-            burst=max(10, int(2 * rate)),
-            limits=Limits(connect_s=min(patience, 5.0), read_s=patience, total_s=2 * patience),
-        )
+        settings = RpcSettings(requests_per_second=rate, burst=max(10, int(2 * rate)), limits=self._limits())
         return RpcClient(
             self.config.texts("network.rpc") or self.known.rpc,
             self.known.passphrase,
@@ -292,6 +297,26 @@ class Pool:
             transport=self._transport,
             monotonic=self._monotonic or time.monotonic,
             sleep=self._sleep,
+        )
+
+    def _limits(self) -> Limits:
+        from kalepool.adapters.stellar.transport import Limits  # noqa: PLC0415
+
+        patience = self.config.number("network.timeout_s")
+        return Limits(connect_s=min(patience, 5.0), read_s=patience, total_s=2 * patience)
+
+    async def probe_nodes(self) -> list[NodeReport]:
+        """Ask every configured node by itself how it is."""
+        from kalepool.adapters.stellar.probe import probe  # noqa: PLC0415
+
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        return await probe(
+            self.config.texts("network.rpc") or self.known.rpc,
+            self.known.passphrase,
+            self._limits(),
+            transport=self._transport,
+            monotonic=self._monotonic or time.monotonic,
+            now=self._now,
         )
 
     @cached_property
@@ -371,6 +396,10 @@ class Pool:
             percentile=self.config.whole("fees.inclusion_percentile"),
             most=self.config.whole("fees.inclusion_most_stroops"),
         )
+
+    def machine_time(self) -> float:
+        """Give the machine's time, Unix seconds: for the age of what was seen, never for the network's time."""
+        return self._now()
 
     # Hashing
 
@@ -498,6 +527,14 @@ class Pool:
         from kalepool.services.grinding import Grinder  # noqa: PLC0415
 
         return Grinder(self.miner, self.grinds)
+
+    @cached_property
+    def reporting(self) -> Reporting:
+        """Tells where the pool stands and what it earned."""
+        from kalepool.services.reporting import Reporting  # noqa: PLC0415
+
+        most = self.config.stroops("fees.day_most_xlm")
+        return Reporting(self.views, self.blocks, self.reports, self.facts, day_most=most)
 
     @cached_property
     def policy(self) -> Policy:

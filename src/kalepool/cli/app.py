@@ -16,6 +16,8 @@ from kalepool.cli.commands.bench import bench
 from kalepool.cli.commands.devnet import devnet
 from kalepool.cli.commands.harvest import harvest
 from kalepool.cli.commands.init import init
+from kalepool.cli.commands.report import report
+from kalepool.cli.commands.status import status
 from kalepool.cli.output import EXIT_BUG, EXIT_INTERRUPTED, Output
 from kalepool.errors import KalepoolError, UsageError
 from kalepool.networks import NETWORKS
@@ -91,6 +93,8 @@ app.command("init")(init)
 app.command("bench")(bench)
 app.command("devnet")(devnet)
 app.command("harvest")(harvest)
+app.command("status")(status)
+app.command("report")(report)
 
 
 def main(argv: list[str] | None = None) -> int:

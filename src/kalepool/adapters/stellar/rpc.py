@@ -122,7 +122,7 @@ class RpcClient:
         self._next_id = 1
         self._nodes = [
             _Node(name, url, Pace(self._settings.requests_per_second, self._settings.burst))
-            for name, url in zip(_names(urls), urls, strict=True)
+            for name, url in zip(names_of(urls), urls, strict=True)
         ]
 
     async def close(self) -> None:
@@ -350,7 +350,7 @@ def insist(answers: Sequence[Answer | RetryableError]) -> Answers:
     return good
 
 
-def _names(urls: Sequence[str]) -> list[str]:
+def names_of(urls: Sequence[str]) -> list[str]:
     """Name nodes by their hosts; a path may hold a key, so further nodes of a host are numbered."""
     hosts = [check_url(url) for url in urls]
     return [
