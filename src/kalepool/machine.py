@@ -34,7 +34,7 @@ class Cpu:
 def cpu(root: Path = ROOT) -> Cpu:
     """Describe the processor, by the first one listed in ``proc/cpuinfo``."""
     fields: dict[str, str] = {}
-    for line in _read(root / "proc/cpuinfo").splitlines():
+    for line in read(root / "proc/cpuinfo").splitlines():
         key, _, value = line.partition(":")
         fields.setdefault(key.strip(), value.strip())
     return Cpu(
@@ -56,27 +56,28 @@ def usable_cores(root: Path = ROOT, allowed: frozenset[int] | None = None) -> in
         allowed: CPU numbers, by default those of the process's affinity.
     """
     if allowed is None:
-        allowed = _affinity()
+        allowed = affinity()
     cores = {_core_of(root, number) for number in allowed}
-    quota = _quota(root)
-    return max(1, len(cores) if quota is None else min(len(cores), int(quota)))
+    limit = quota(root)
+    return max(1, len(cores) if limit is None else min(len(cores), int(limit)))
 
 
-def _affinity() -> frozenset[int]:
+def affinity() -> frozenset[int]:
+    """Give the CPU numbers that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return frozenset(os.sched_getaffinity(0))
     return frozenset(range(os.cpu_count() or 1))
 
 
 def _core_of(root: Path, number: int) -> str:
-    siblings = _read(root / f"sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list").strip()
+    siblings = read(root / f"sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list").strip()
     return siblings or str(number)
 
 
-def _quota(root: Path) -> float | None:
+def quota(root: Path) -> float | None:
     """Give the least number of CPUs that any cgroup above the process allows, or None without a limit."""
     found: list[float] = []
-    for line in _read(root / "proc/self/cgroup").splitlines():
+    for line in read(root / "proc/self/cgroup").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if not controllers:
@@ -95,12 +96,12 @@ def _quotas_above(mount: Path, path: str, read: _QuotaReader) -> list[float]:
 
 
 def _quota_v2(group: Path) -> float | None:
-    quota, _, period = _read(group / "cpu.max").partition(" ")
+    quota, _, period = read(group / "cpu.max").partition(" ")
     return _ratio(quota, period)
 
 
 def _quota_v1(group: Path) -> float | None:
-    return _ratio(_read(group / "cpu.cfs_quota_us"), _read(group / "cpu.cfs_period_us"))
+    return _ratio(read(group / "cpu.cfs_quota_us"), read(group / "cpu.cfs_period_us"))
 
 
 def _ratio(quota: str, period: str) -> float | None:
@@ -114,7 +115,8 @@ def _number(text: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """Give a file's text, empty where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -341,3 +341,10 @@ def test_whatever_goes_in_comes_back_under_its_passphrase_alone(
     assert [again.sign(pair.public_key, payload) for pair in pairs] == [pair.sign(payload) for pair in pairs]
     with pytest.raises(ConfigError, match="does not open"):
         opened(path, wrong)
+
+
+def test_what_a_try_costs_is_told_without_unlocking(tmp_path: Path) -> None:
+    make(tmp_path / "v", operations=True)
+    assert Vault.costs(tmp_path / "v", network="local") == {"main": LEAST, "operations": LEAST}
+    with pytest.raises(ConfigError, match="belongs to the network local"):
+        Vault.costs(tmp_path / "v", network="testnet")

@@ -13,7 +13,9 @@ from typer.exceptions import TyperException
 
 from kalepool import __version__
 from kalepool.cli.commands.bench import bench
+from kalepool.cli.commands.db import db
 from kalepool.cli.commands.devnet import devnet
+from kalepool.cli.commands.doctor import doctor
 from kalepool.cli.commands.harvest import harvest
 from kalepool.cli.commands.init import init
 from kalepool.cli.commands.report import report
@@ -95,6 +97,8 @@ app.command("devnet")(devnet)
 app.command("harvest")(harvest)
 app.command("status")(status)
 app.command("report")(report)
+app.command("doctor")(doctor)
+app.add_typer(db, name="db")
 
 
 def main(argv: list[str] | None = None) -> int:

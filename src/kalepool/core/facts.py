@@ -12,3 +12,8 @@ RESTORED: Final = "restored-from-backup"
 
 LAST_BACKUP: Final = "backup:last"
 """When ``db backup`` last made a copy, Unix seconds on the machine's clock."""
+
+
+def opening(address: str) -> str:
+    """Name the fact that an account's balance was taken into the books: the ledger in which it was read."""
+    return f"opening:{address}"

@@ -128,6 +128,16 @@ class Vault:
         """
         return _load(path, network)[1].header.addresses
 
+    @staticmethod
+    def costs(path: Path, *, network: str) -> dict[str, Cost]:
+        """Give what trying a passphrase costs, by its slot, without unlocking.
+
+        Raises:
+            ConfigError: when the file cannot be used, or a cost is under the network's floor.
+        """
+        slots = _load(path, network)[1].header.slots
+        return {name: slot.cost for name, slot in slots.items()}
+
     # Addresses
 
     @property

@@ -1,0 +1,72 @@
+"""Looking after a store: copies of it, and whether it can be believed. Stands beside bootstrap."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from kalepool.core.facts import LAST_BACKUP
+from kalepool.core.sealing import audit_entry
+from kalepool.errors import LockedError
+from kalepool.services.auditing import first_forged
+from kalepool.services.balances import Comparison, compare
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kalepool.bootstrap import Pool
+    from kalepool.core.records import AuditRow
+
+
+def back_up(pool: Pool, target: Path) -> int:
+    """Copy the pool's store to a new file, checked; give its size in bytes.
+
+    Raises:
+        ConfigError: when the name is taken, the disk full, or the store not sound: then there is no copy.
+    """
+    from kalepool.adapters.store.backup import back_up as copy  # noqa: PLC0415 - see bootstrap
+
+    now = pool.machine_time()
+    copy(pool.store, target, now=now)
+    # The copy is good whether or not its date can be written down; `doctor` then goes by the one before.
+    with suppress(LockedError):
+        pool.facts.put(LAST_BACKUP, f"{now:.0f}")
+    return target.stat().st_size
+
+
+def findings(pool: Pool, file: Path | None) -> list[str]:
+    """Check the pool's store, or another file; give what is wrong, a line each.
+
+    Raises:
+        ConfigError: when it is missing, not a store, or of another network or version.
+    """
+    from kalepool.adapters.store.opening import read_store  # noqa: PLC0415
+    from kalepool.adapters.store.verify import verify  # noqa: PLC0415
+
+    if file is None:
+        return verify(pool.store)
+    with read_store(file) as store:
+        return verify(store)
+
+
+def forged_row(pool: Pool) -> int | None:
+    """Give the number of the first row of the audit log whose seal does not hold, or None. Unlocks the vault."""
+    vault = pool.vault
+
+    def link(before: bytes, row: AuditRow) -> bytes:
+        return vault.audit_link(before, audit_entry(row))
+
+    return first_forged(pool.audit.rows(), link)
+
+
+async def compare_with_chain(pool: Pool) -> Comparison:
+    """Compare the books with what the chain holds.
+
+    Raises:
+        RetryableError: when no node answers.
+    """
+    try:
+        await pool.chain.check_network()
+        return await compare(pool.books, pool.farmers, pool.facts, pool.chain, pool.addresses.operator)
+    finally:
+        await pool.rpc.close()
