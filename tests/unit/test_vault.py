@@ -102,7 +102,9 @@ def test_the_file_holds_no_secret_in_clear(path: Path) -> None:
     vault = make(path, operations=True)
     vault.add_imported([secret(SEED)])
     written = path.read_bytes()
-    for clear in (MAIN, OPERATIONS, SEED, *PHRASE.split()):
+    # A short word may stand in random base64 by chance: act does, once in a hundred files.
+    words = [word for word in PHRASE.split() if len(word) > 4]
+    for clear in (MAIN, OPERATIONS, SEED, *words):
         assert clear.encode() not in written
 
 
