@@ -23,7 +23,9 @@ FILE_NAME: Final = "kalepool.toml"
 _PREFIX = "KALEPOOL_"
 _LONGEST_CODE = 12
 # These are read elsewhere; they are no keys of the file.
-_NOT_KEYS = frozenset({"KALEPOOL_PASSPHRASE", "KALEPOOL_PASSPHRASE_FILE", "KALEPOOL_CONFIG"})
+_NOT_KEYS = frozenset(
+    {"KALEPOOL_PASSPHRASE", "KALEPOOL_PASSPHRASE_FILE", "KALEPOOL_NEW_PASSPHRASE", "KALEPOOL_CONFIG"}
+)
 
 Value = str | int | float | bool | tuple[str, ...]
 
@@ -229,6 +231,12 @@ KEYS: Final[tuple[Key, ...]] = (
         0,
         "The platform's part of a new farmer's reward, in basis points.",
         _whole(0, 10_000),
+    ),
+    Key(
+        "terms.receivable_most_kale",
+        "100",
+        "Fees that a self-custody farmer may owe; beyond that the pool does not work for him.",
+        _amount,
     ),
 )
 _BY_NAME: Final = {key.name: key for key in KEYS}

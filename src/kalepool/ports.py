@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from kalepool.core.chain import AccountState, Found, Happenings, SendAnswer, Snapshot, Tip
+    from kalepool.core.classic import Newcomer, Payment
     from kalepool.core.farm import Proof
     from kalepool.core.farmers import Farmer, FarmerState, Moved, SealedTerms, Terms
     from kalepool.core.grinding import Job, JobId, Progress
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         View,
     )
     from kalepool.core.reports import By, Line, Overview
+    from kalepool.secret import Secret
 
 
 class Clock(Protocol):
@@ -156,6 +158,19 @@ class Composer(Protocol):
     ) -> Callable[[int], Sealed]:
         """Prepare a longer life for a Block and farmers' pails in it: so many ledgers from now at least."""
 
+    def sponsor(
+        self, newcomers: Sequence[Newcomer], *, source: str, max_time: int
+    ) -> Callable[[int], Sealed]:
+        """Prepare accounts and trustlines that the operator sponsors: 19 of them, or 18 from a channel."""
+
+    def pay(
+        self, source: str, *, payments: Sequence[Payment], max_time: int, memo: str = ""
+    ) -> Callable[[int], Sealed]:
+        """Prepare payments from one account, at most 100, with a memo of at most 28 bytes."""
+
+    def classic_fee(self, operations: int) -> int:
+        """Give the most that a transaction of so many operations without a contract can cost, in stroops."""
+
 
 class Vault(Protocol):
     """Keys that sign and never leave."""
@@ -179,6 +194,20 @@ class Vault(Protocol):
 
     def seal(self, message: bytes) -> bytes:
         """Give the MAC of terms and payout addresses, 32 bytes, under a key of the vault's."""
+
+    def address_of(self, seed: Secret) -> str:
+        """Give the G address of a written seed, S...
+
+        Raises:
+            UsageError: when it is malformed.
+        """
+
+    def keep(self, seed: Secret) -> str:
+        """Store a written seed, unless it was imported before; give its address.
+
+        Raises:
+            UsageError: when it is malformed, or its key comes from the recovery phrase.
+        """
 
 
 class Farmers(Protocol):
@@ -228,6 +257,12 @@ class Farmers(Protocol):
 
     def terms_at(self, number: int, block: int) -> SealedTerms:
         """Give the terms under which a block's pail settles, with the seal to check them by."""
+
+    def agreed(self, number: int) -> list[SealedTerms]:
+        """Give all terms ever agreed with one, oldest first; of those from the same block the last counts."""
+
+    def set_email(self, number: int, email: str | None) -> None:
+        """Write down where one is written to."""
 
 
 class Journal(Protocol):
@@ -305,6 +340,9 @@ class Journal(Protocol):
             outer_hashes: hex.
             since: network time; attempts that could not land any more by then are not looked at.
         """
+
+    def states(self, purposes: Sequence[str]) -> Mapping[str, State]:
+        """Give where the intents of these purposes stand; a purpose never begun is left out."""
 
     def last_sequence(self, source: str) -> int | None:
         """Give the highest sequence number signed for an account whose attempt is not dead."""

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kalepool.adapters.stellar.classic import Newcomer, Payment
 from kalepool.adapters.stellar.envelopes import Lane
 from kalepool.core.chain import Sent
+from kalepool.core.classic import Newcomer, Payment
 from kalepool.errors import RejectedError, UsageError
 from support.devnet import KALE, XLM, keypair
 from support.virtual import run
@@ -25,7 +25,7 @@ def newcomers(pool: Pool, count: int) -> list[Newcomer]:
 
 def test_nineteen_farmers_are_created_in_one_transaction_and_hold_no_xlm(pool: Pool) -> None:
     wanted = newcomers(pool, 19)
-    sealed = pool.transactions.sponsor(wanted, pool.lane(pool.operator).sequence, pool.bounds(), 100)
+    sealed = pool.transactions.sponsor(wanted, pool.lane(pool.operator), pool.bounds(), 100)
     assert run(pool.broadcaster.send([sealed.envelope]))[0].status == Sent.PENDING
     pool.close()
     states = run(pool.chain.accounts([one.address for one in wanted]))
@@ -41,7 +41,7 @@ def test_nineteen_farmers_are_created_in_one_transaction_and_hold_no_xlm(pool: P
 def test_a_half_done_run_is_finished(pool: Pool) -> None:
     (first,) = newcomers(pool, 1)
     for one in (Newcomer(first.address, trusts=False), Newcomer(first.address, creates=False)):
-        sealed = pool.transactions.sponsor([one], pool.lane(pool.operator).sequence, pool.bounds(), 100)
+        sealed = pool.transactions.sponsor([one], pool.lane(pool.operator), pool.bounds(), 100)
         run(pool.broadcaster.send([sealed.envelope]))
         pool.close()
         assert pool.applied(sealed.inner_hash).result.is_success
@@ -51,13 +51,15 @@ def test_a_half_done_run_is_finished(pool: Pool) -> None:
 @pytest.mark.parametrize("count", [0, 20])
 def test_more_than_can_sign_are_refused(pool: Pool, count: int) -> None:
     with pytest.raises(UsageError, match="1 to 19"):
-        pool.transactions.sponsor(newcomers(pool, count), 1, pool.bounds(), 100)
+        pool.transactions.sponsor(newcomers(pool, count), pool.lane(pool.operator), pool.bounds(), 100)
 
 
 def test_one_who_needs_nothing_is_refused(pool: Pool) -> None:
     (one,) = newcomers(pool, 1)
     with pytest.raises(UsageError, match="needs nothing"):
-        pool.transactions.sponsor([Newcomer(one.address, False, False)], 1, pool.bounds(), 100)
+        pool.transactions.sponsor(
+            [Newcomer(one.address, False, False)], pool.lane(pool.operator), pool.bounds(), 100
+        )
 
 
 def test_a_farmer_pays_kale_with_a_memo_at_the_operators_cost(pool: Pool) -> None:
@@ -98,7 +100,7 @@ def test_a_payment_of_nothing_or_too_much_is_refused(pool: Pool, amount: int) ->
 
 def test_who_leaves_takes_his_kale_and_gives_the_reserves_back(pool: Pool) -> None:
     (one,) = newcomers(pool, 1)
-    sealed = pool.transactions.sponsor([one], pool.lane(pool.operator).sequence, pool.bounds(), 100)
+    sealed = pool.transactions.sponsor([one], pool.lane(pool.operator), pool.bounds(), 100)
     run(pool.broadcaster.send([sealed.envelope]))
     pool.close()
     payout, friend = pool.member("payout", kale=0), pool.member("friend", kale=3)
@@ -125,7 +127,7 @@ def test_the_operator_does_not_leave(pool: Pool) -> None:
 def test_the_ceiling_holds_for_classic_transactions_too(pool: Pool) -> None:
     wanted = newcomers(pool, 19)
     with pytest.raises(RejectedError, match="ceiling"):
-        pool.transactions.sponsor(wanted, 1, pool.bounds(), 1_000_000)
+        pool.transactions.sponsor(wanted, pool.lane(pool.operator), pool.bounds(), 1_000_000)
     with pytest.raises(RejectedError, match="ceiling"):
         pool.transactions.pay(
             [Payment(pool.operator.public_key, 1)], Lane(wanted[0].address, 1), pool.bounds(), 1_000_000

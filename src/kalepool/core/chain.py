@@ -80,6 +80,7 @@ class AccountState:
         kale: KALE in stroops, or None without a trustline.
         kale_limit: the trustline's limit, or None.
         sponsor: who carries its reserve, or None.
+        ledger: the one it was true in; 0 where that is not known.
     """
 
     address: str
@@ -89,6 +90,7 @@ class AccountState:
     kale: int | None
     kale_limit: int | None
     sponsor: str | None
+    ledger: int = field(default=0, compare=False)
 
 
 class Status(StrEnum):

@@ -2,53 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from stellar_sdk import xdr
 
-from kalepool.adapters.stellar.envelopes import MAX_OPERATIONS, MAX_SIGNATURES, operation
+from kalepool.adapters.stellar.envelopes import MAX_OPERATIONS, operation
 from kalepool.core.amounts import MAX_I64
+from kalepool.core.classic import MAX_NEWCOMERS
 from kalepool.errors import UsageError
 from kalepool.xdr.keys import account_id, credit_asset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kalepool.core.classic import Newcomer, Payment
     from kalepool.xdr.keys import Asset
-
-MAX_NEWCOMERS: Final = MAX_SIGNATURES - 1
-"""Each newcomer signs, and the sponsor too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Newcomer:
-    """An account to be sponsored.
-
-    Attributes:
-        address: G address; it signs.
-        creates: whether the account is created, with no XLM of its own.
-        trusts: whether it gets a KALE trustline.
-    """
-
-    address: str
-    creates: bool = True
-    trusts: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """A payment of the transaction's source.
-
-    Attributes:
-        destination: G address.
-        amount: stroops, more than 0.
-        is_xlm: XLM, or KALE.
-    """
-
-    destination: str
-    amount: int
-    is_xlm: bool = False
 
 
 def sponsor(newcomers: Sequence[Newcomer], payer: str, asset: Asset) -> list[bytes]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kalepool.adapters.stellar.chain import StellarChain
     from kalepool.adapters.stellar.envelopes import Sealed
     from kalepool.adapters.stellar.transactions import Transactions
+    from kalepool.core.classic import Newcomer, Payment
     from kalepool.core.farm import Proof
 
 
@@ -121,6 +122,46 @@ class StellarComposer:
             RetryableError: when no node answers.
         """
         return await self._prepare(Extend(block, tuple(farmers), ledgers), source, Bounds(max_time))
+
+    def sponsor(
+        self, newcomers: Sequence[Newcomer], *, source: str, max_time: int
+    ) -> Callable[[int], Sealed]:
+        """Prepare the creation of accounts and trustlines that the operator sponsors.
+
+        Args:
+            newcomers: at most 19, or 18 where the operator is not the source.
+            source: the operator, or a channel.
+            max_time: network time after which it must not land.
+        """
+        bid = self._classic_bid(sum(one.operations for one in newcomers))
+        return lambda sequence: self._transactions.sponsor(
+            newcomers, Lane(source, sequence), Bounds(max_time), bid
+        )
+
+    def pay(
+        self, source: str, *, payments: Sequence[Payment], max_time: int, memo: str = ""
+    ) -> Callable[[int], Sealed]:
+        """Prepare payments from one account, at most 100; the operator pays the fee.
+
+        Args:
+            source: who pays.
+            payments: to whom, and how much.
+            max_time: network time after which it must not land.
+            memo: at most 28 bytes.
+        """
+        bid = self._classic_bid(len(payments))
+        return lambda sequence: self._transactions.pay(
+            payments, Lane(source, sequence), Bounds(max_time), bid, memo
+        )
+
+    def classic_fee(self, operations: int) -> int:
+        """Give the most that a transaction of so many operations without a contract can cost, in stroops."""
+        return self._classic_bid(operations) * (operations + 1)
+
+    def _classic_bid(self, operations: int) -> int:
+        """Bid as for contract calls, as far as the ceiling on a whole transaction allows."""
+        # The fee bump counts as one operation more.
+        return max(min(self._bid, self._transactions.max_fee // (operations + 1)), BASE_FEE)
 
     async def _prepare(self, call: ContractCall, source: str, bounds: Bounds) -> Callable[[int], Sealed]:
         if not self._transactions.knows(call):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from stellar_sdk import xdr
 
 from kalepool.core.chain import AccountState
+from kalepool.core.classic import BASE_RESERVE
 from kalepool.xdr.decode import decode_base64, from_base64
 from kalepool.xdr.farm import block_from_scval, instance_from_scval, pail_from_scval
 from kalepool.xdr.keys import address_of_account_id
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     from kalepool.adapters.stellar.answers import Answer
     from kalepool.core.farm import Block, Farm, Pail
-
-BASE_RESERVE: Final = 5_000_000
-"""What each subentry, and each account twice, must keep: half an XLM, in stroops."""
 
 MAX_KEYS: Final = 200
 """Keys that one getLedgerEntries takes."""
@@ -111,7 +109,8 @@ class Entries:
         if entry is None or data is None:
             return None
         with entry.reading("account"):
-            return _account(data.account, None if line is None else line.trust_line, _sponsor(entry))
+            held = None if line is None else line.trust_line
+            return _account(data.account, held, _sponsor(entry), max(self.ledgers))
 
     def _temporary(self, key: bytes) -> tuple[Answer, int] | None:
         entry = self._found.get(encode_key(key))
@@ -161,7 +160,7 @@ def _value(data: xdr.LedgerEntryData) -> xdr.SCVal:
 
 
 def _account(
-    account: xdr.AccountEntry | None, line: xdr.TrustLineEntry | None, sponsor: str | None
+    account: xdr.AccountEntry | None, line: xdr.TrustLineEntry | None, sponsor: str | None, ledger: int
 ) -> AccountState:
     if account is None:
         raise ValueError("not an account")
@@ -185,6 +184,7 @@ def _account(
         kale=None if line is None else line.balance.int64,
         kale_limit=None if line is None else line.limit.int64,
         sponsor=sponsor,
+        ledger=ledger,
     )
 
 

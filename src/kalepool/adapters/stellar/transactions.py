@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from kalepool.adapters.stellar.calls import ContractCall, Deployment
-    from kalepool.adapters.stellar.classic import Newcomer, Payment
     from kalepool.adapters.stellar.envelopes import Sign
     from kalepool.adapters.stellar.simulations import Simulation
     from kalepool.adapters.stellar.templates import Template
+    from kalepool.core.classic import Newcomer, Payment
 
     class Simulator(Protocol):
         """Lets a node try a transaction; ``chain.StellarChain`` does."""
@@ -62,6 +62,11 @@ class Transactions:
         self._max_fee = max_fee
         self._leeway = leeway or Leeway()
         self._templates: dict[str, Template] = {}
+
+    @property
+    def max_fee(self) -> int:
+        """Ceiling on the whole fee of one transaction, stroops."""
+        return self._max_fee
 
     # Templates
 
@@ -142,18 +147,18 @@ class Transactions:
 
     # Classic transactions
 
-    def sponsor(self, newcomers: Sequence[Newcomer], sequence: int, bounds: Bounds, bid: int) -> Sealed:
-        """Build and sign the creation of sponsored accounts and trustlines by the operator.
+    def sponsor(self, newcomers: Sequence[Newcomer], lane: Lane, bounds: Bounds, bid: int) -> Sealed:
+        """Build and sign the creation of accounts and trustlines that the operator sponsors.
 
         Args:
-            newcomers: at most 19; each signs.
-            sequence: number that the operator's account takes.
+            newcomers: at most 19, or 18 where the operator is not the source; each signs.
+            lane: whose sequence number it takes: the operator's, or a channel's.
             bounds: when it may land.
             bid: fee for each operation, stroops, at least 100.
         """
         operations = sponsor(newcomers, self.operator, self.deployment.network.asset)
-        signers = [self.operator, *dict.fromkeys(newcomer.address for newcomer in newcomers)]
-        return self._classic("sponsoring", operations, Lane(self.operator, sequence), bounds, signers, bid)
+        signers = dict.fromkeys([lane.source, self.operator, *(one.address for one in newcomers)])
+        return self._classic("sponsoring", operations, lane, bounds, list(signers), bid)
 
     def pay(
         self, payments: Sequence[Payment], lane: Lane, bounds: Bounds, bid: int, memo: str = ""

@@ -170,6 +170,24 @@ class StoreFarmers:
         from_block, seal, *columns = row
         return SealedTerms(_terms(columns), from_block, seal)
 
+    def agreed(self, number: int) -> list[SealedTerms]:
+        """Give all terms ever agreed with one, oldest first; of those from the same block the last counts."""
+        rows = self._store.all(
+            f"SELECT from_block, seal, {_TERMS} FROM terms WHERE farmer = ? ORDER BY version",  # noqa: S608
+            (number,),
+        )
+        return [SealedTerms(_terms(columns), from_block, seal) for from_block, seal, *columns in rows]
+
+    def set_email(self, number: int, email: str | None) -> None:
+        """Write down where one is written to.
+
+        Raises:
+            UsageError: when there is no such farmer.
+        """
+        with self._store.atomic(synced=True):
+            self._state(number)
+            self._store.execute("UPDATE farmers SET email = ? WHERE number = ?", (email, number))
+
     def _state(self, number: int) -> FarmerState:
         row = self._store.one("SELECT state FROM farmers WHERE number = ?", (number,))
         if row is None:

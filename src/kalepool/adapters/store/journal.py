@@ -226,6 +226,14 @@ class StoreJournal:
         )
         return {outer_hash for (outer_hash,) in rows} & set(outer_hashes)
 
+    def states(self, purposes: Sequence[str]) -> dict[str, State]:
+        """Give where the intents of these purposes stand; a purpose never begun is left out."""
+        rows = self._store.all(
+            "SELECT purpose, state FROM intents WHERE purpose IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(purposes)),),
+        )
+        return {purpose: State(state) for purpose, state in rows}
+
     def last_sequence(self, source: str) -> int | None:
         """Give the highest sequence number signed for an account whose attempt is not dead."""
         highest: int | None = self._store.value(

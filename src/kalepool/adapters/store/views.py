@@ -67,6 +67,6 @@ class StoreViews:
     def accounts(self) -> dict[str, AccountState]:
         """Give every account as last read, by address."""
         rows = self._store.all(
-            "SELECT address, xlm, spendable, sequence, kale, kale_limit, sponsor FROM accounts"
+            "SELECT address, xlm, spendable, sequence, kale, kale_limit, sponsor, ledger FROM accounts"
         )
         return {row[0]: AccountState(*row) for row in rows}

@@ -256,6 +256,28 @@ class Vault:
         self._commit(full.with_farmers(full.farmers.with_imported(new)))
         return [seed.address for seed in new]
 
+    def address_of(self, seed: Secret) -> str:
+        """Give the G address of a seed in its written form, S...
+
+        Raises:
+            UsageError: when it is malformed.
+        """
+        return parse_seed(seed).address
+
+    def keep(self, seed: Secret) -> str:
+        """Store a seed beside the phrase, unless it was imported before; give its address.
+
+        Args:
+            seed: in its written form, S...
+
+        Raises:
+            ConfigError: when the farmers' keys are not unlocked, or the file cannot be written.
+            UsageError: when it is malformed, or its key comes from the recovery phrase.
+        """
+        self._fully("importing a seed")
+        address = self.address_of(seed)
+        return address if address in self.addresses.imported else self.add_imported([seed])[0]
+
     def change_passphrase(self, passphrase: Secret, *, cost: Cost | None = None) -> None:
         """Give the vault another main passphrase, with new salt and data keys.
 
