@@ -14,7 +14,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from kalepool.core.amounts import parse_amount
-from kalepool.core.farmers import Custody
+from kalepool.core.farmers import Custody, Terms
+from kalepool.core.roster import parse_stake
 from kalepool.core.sealing import audit_entry, terms_message
 from kalepool.core.strategy import Policy
 from kalepool.errors import ConfigError, RetryableError
@@ -57,10 +58,18 @@ if TYPE_CHECKING:
     from kalepool.core.records import AuditRow
     from kalepool.networks import KnownNetwork
     from kalepool.secret import Secret
+    from kalepool.services.balances import Balances
     from kalepool.services.channels import Sources
+    from kalepool.services.errands import Errands
+    from kalepool.services.funding import Funding
+    from kalepool.services.gathering import Gathering
     from kalepool.services.grinding import Grinder
     from kalepool.services.harvesting import Harvester
+    from kalepool.services.onboarding import Onboarding
+    from kalepool.services.opening import Openings
+    from kalepool.services.receivables import Receivables
     from kalepool.services.reconcile import Reconciler
+    from kalepool.services.recovery import Recovery
     from kalepool.services.remembering import Memory
     from kalepool.services.reporting import Reporting
     from kalepool.services.submit import Submitter
@@ -544,4 +553,120 @@ class Pool:
             works_per_ledger=self.config.whole("mining.works_per_ledger"),
             improve_from_stroops=parse_amount(self.config.text("mining.improve_from_kale")),
             plant_ahead=self.config.flag("mining.open_blocks"),
+        )
+
+    @cached_property
+    def default_terms(self) -> Terms:
+        """The terms of whoever brings none."""
+        return Terms(
+            stake=parse_stake(self.config.text("terms.stake")),
+            harvest_every=self.config.whole("terms.harvest_every"),
+            share_bps=self.config.whole("terms.share_bps"),
+            fee_bps=self.config.whole("terms.fee_bps"),
+        )
+
+    @cached_property
+    def onboarding(self) -> Onboarding:
+        """Adds farmers and changes what was agreed with them."""
+        from kalepool.services.onboarding import Onboarding  # noqa: PLC0415
+
+        return Onboarding(
+            farmers=self.farmers,
+            vault=lambda: self.vault,
+            store=self.store,
+            pails=self.pails,
+            blocks=self.blocks,
+            views=self.views,
+            seal=self.seal_terms,
+            record=self.record,
+            defaults=self.default_terms,
+            who=self.role,
+        )
+
+    @cached_property
+    def receivables(self) -> Receivables:
+        """What self-custody farmers owe."""
+        from kalepool.services.receivables import Receivables  # noqa: PLC0415
+
+        most = self.config.stroops("terms.receivable_most_kale")
+        return Receivables(self.farmers, self.pails, most=most)
+
+    @cached_property
+    def balances(self) -> Balances:
+        """What all accounts hold."""
+        from kalepool.services.balances import Balances  # noqa: PLC0415
+
+        return Balances(self.chain, self.farmers, self.channels, self.views, self.addresses.operator)
+
+    @cached_property
+    def openings(self) -> Openings:
+        """Takes accounts into the books."""
+        from kalepool.services.opening import Openings  # noqa: PLC0415
+
+        return Openings(self.books, self.facts, self.store, self.addresses.operator)
+
+    @cached_property
+    def errands(self) -> Errands:
+        """Sees orders through."""
+        from kalepool.services.errands import Errands  # noqa: PLC0415
+
+        return Errands(self.chain, self.clock, self.journal, self.submitter, self.reconciler)
+
+    @cached_property
+    def funding(self) -> Funding:
+        """Creates accounts and trustlines; after ``connect``."""
+        from kalepool.services.funding import Funding  # noqa: PLC0415
+
+        return Funding(
+            farmers=self.farmers,
+            channels=self.channels,
+            vault=self.vault,
+            chain=self.chain,
+            clock=self.clock,
+            composer=self.composer,
+            journal=self.journal,
+            errands=self.errands,
+            openings=self.openings,
+            store=self.store,
+            channel_count=self.config.whole("harvest.channels"),
+            who=self.role,
+        )
+
+    @cached_property
+    def gathering(self) -> Gathering:
+        """Gathers KALE at one address; after ``connect``."""
+        from kalepool.services.gathering import Gathering  # noqa: PLC0415
+
+        return Gathering(
+            farmers=self.farmers,
+            chain=self.chain,
+            clock=self.clock,
+            composer=self.composer,
+            journal=self.journal,
+            facts=self.facts,
+            store=self.store,
+            errands=self.errands,
+            operator=self.vault.operator,
+        )
+
+    @cached_property
+    def recovery(self) -> Recovery:
+        """Rebuilds farmers from the recovery phrase and the network; after ``connect``."""
+        from kalepool.services.recovery import Recovery  # noqa: PLC0415
+
+        return Recovery(
+            vault=self.vault,
+            chain=self.chain,
+            clock=self.clock,
+            farmers=self.farmers,
+            channels=self.channels,
+            pails=self.pails,
+            blocks=self.blocks,
+            views=self.views,
+            openings=self.openings,
+            store=self.store,
+            seal=self.seal_terms,
+            record=self.record,
+            defaults=self.default_terms,
+            who=self.role,
         )

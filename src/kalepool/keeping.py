@@ -9,7 +9,7 @@ from kalepool.core.facts import LAST_BACKUP
 from kalepool.core.sealing import audit_entry
 from kalepool.errors import LockedError
 from kalepool.services.auditing import first_forged
-from kalepool.services.balances import Comparison, compare
+from kalepool.services.comparing import Comparison, compare
 
 if TYPE_CHECKING:
     from pathlib import Path

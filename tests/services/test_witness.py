@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from stellar_sdk import Asset, scval
 
+from kalepool.adapters.store.facts import StoreFacts
 from kalepool.core.farmers import Custody
 from kalepool.core.postings import BURNED, EXTERNAL, FEES, KALE, MINTED, XLM, account
 from kalepool.devnet.ledger import LedgerSettings
+from kalepool.services.opening import Openings
 from kalepool.services.reconcile import IDLE_LEDGERS
 from kalepool.services.witness import Witnessed
 from support.devnet import KALE as ONE_KALE
@@ -75,6 +77,23 @@ def test_deposits_and_withdrawals_are_booked_against_the_outside(village: Villag
     assert [one.tx_hash for one in seen.booked] == [deposit, withdrawal]
     assert village.house.books.balance(EXTERNAL, KALE) == -5 * ONE_KALE
     village.check()
+
+
+def test_what_moved_until_an_account_was_opened_is_in_its_opening_and_counts_no_second_time(
+    village: Village,
+) -> None:
+    """The witness comes after the opening here, and reads ledgers from before it."""
+    house, (first, second) = village.house, village.farmers
+    openings = Openings(house.books, StoreFacts(house.store, lambda: 1.0), house.store, "GOPERATOR")
+    village.pay(village.stranger, first, 7 * ONE_KALE)
+    openings.take(run(village.pool.chain.accounts([first.public_key])).values(), at=1.0)
+    openings.take(run(village.pool.chain.accounts([first.public_key])).values(), at=2.0)
+    village.pay(village.stranger, first, 2 * ONE_KALE)
+    village.pay(first, second, ONE_KALE)
+    village.look()
+    assert house.books.balance(account(first.public_key), KALE) == village.pool.kale_of(first)
+    assert house.books.balance(account(second.public_key), KALE) == ONE_KALE
+    assert house.books.total() == 0
 
 
 def test_a_strangers_harvest_is_booked_as_minted(village: Village) -> None:

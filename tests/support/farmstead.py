@@ -34,7 +34,7 @@ CHANNELS = 4
 
 
 class Farmstead:
-    """Everything a pool needs but the farmers. The operator has 10,000 XLM.
+    """Everything a pool needs but the farmers. The operator has 10,000 XLM, or no account for None.
 
     Attributes:
         bench: the devnet.
@@ -47,7 +47,7 @@ class Farmstead:
         settings: LedgerSettings | None = None,
         plan: FaultPlan | None = None,
         *,
-        operator_xlm: int = 10_000,
+        operator_xlm: int | None = 10_000,
     ) -> None:
         self.folder = folder
         self.bench = Bench(settings, plan)
@@ -57,7 +57,8 @@ class Farmstead:
         self.vault = make(folder / "kalepool.vault", operations=True)
         create_store(folder / "kalepool.db", Home(local.passphrase, local.kale))
         self.operator = self.vault.operator
-        self.bench.ledger.create_account(self.operator, operator_xlm * XLM)
+        if operator_xlm is not None:
+            self.bench.ledger.create_account(self.operator, operator_xlm * XLM)
 
     def pool(
         self, role: str = "test", *, passphrase: str = MAIN, options: Mapping[str, Value] | None = None

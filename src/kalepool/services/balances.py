@@ -1,76 +1,80 @@
-"""Whether the books give the balances that the chain gives, account by account, to the stroop."""
+"""What all accounts of the pool hold, read in as few calls as the protocol allows, and remembered."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kalepool.core.facts import opening
-from kalepool.core.farmers import Custody, FarmerState
-from kalepool.core.postings import KALE, XLM, account
+from kalepool.core.address import is_account
+from kalepool.core.farmers import FarmerState
 
 if TYPE_CHECKING:
-    from kalepool.ports import Books, Chain, Facts, Farmers
+    from kalepool.core.chain import AccountState
+    from kalepool.core.farmers import Farmer
+    from kalepool.ports import Chain, Channels, Farmers, Views
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One balance on which books and chain differ.
+class Held:
+    """An account of the pool's, or of a farmer it works for.
 
     Attributes:
-        who: farmer's name, or ``operator``.
-        address: G address.
-        asset: KALE or XLM.
-        books: stroops by the books.
-        chain: stroops on the chain; None where the account or its trustline does not exist.
+        name: ``operator``, ``channel 0`` or the farmer's name.
+        role: operator, channel or farmer.
+        address: whose.
+        state: as read; None where there is no such account, and for contracts.
+        farmer: the farmer, or None.
     """
 
-    who: str
+    name: str
+    role: str
     address: str
-    asset: str
-    books: int
-    chain: int | None
+    state: AccountState | None
+    farmer: Farmer | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What was compared.
+class Balances:
+    """Reads balances.
 
-    Attributes:
-        compared: how many balances.
-        differences: those that differ.
-        unbooked: how many were left out, because nothing was ever booked to them.
+    Args:
+        chain: tells them.
+        farmers: whose.
+        channels: whose.
+        views: remembers them.
+        operator: G address.
     """
 
-    compared: int
-    differences: tuple[Difference, ...]
-    unbooked: int
+    def __init__(
+        self, chain: Chain, farmers: Farmers, channels: Channels, views: Views, operator: str
+    ) -> None:
+        self._chain = chain
+        self._farmers = farmers
+        self._channels = channels
+        self._views = views
+        self._operator = operator
 
+    async def read(self) -> list[Held]:
+        """Ask the network about operator, channels and all farmers who have not left.
 
-async def compare(books: Books, farmers: Farmers, facts: Facts, chain: Chain, operator: str) -> Comparison:
-    """Compare the KALE of every custodial farmer and the XLM of the operator.
+        One HTTP request serves up to a thousand accounts.
 
-    Costs one request for some 1,000 accounts. What is under way meanwhile shows as a difference.
-    An account counts from when its balance was taken into the books, or anything else was booked to it.
-
-    Raises:
-        RetryableError: when no node answers.
-    """
-    wallets = [
-        farmer
-        for farmer in farmers.all()
-        if farmer.custody is Custody.CUSTODIAL and farmer.state is not FarmerState.CREATED
-    ]
-    states = await chain.accounts([operator, *(farmer.address for farmer in wallets)])
-    booked = books.balances()
-    rows = []
-    wanted = [("operator", operator, XLM), *((farmer.name, farmer.address, KALE) for farmer in wallets)]
-    for who, address, asset in wanted:
-        balance = booked.get((account(address), asset))
-        if balance is None and facts.get(opening(address)) is None:
-            continue
-        state = states.get(address)
-        held = None if state is None else state.xlm if asset == XLM else state.kale
-        rows.append(Difference(who, address, asset, balance or 0, held))
-    differing = tuple(row for row in rows if row.books != (row.chain or 0))
-    return Comparison(len(rows), differing, len(wanted) - len(rows))
+        Raises:
+            RetryableError: when no node answers.
+        """
+        named = [("operator", "operator", self._operator)]
+        named += [(f"channel {number}", "channel", address) for number, address in self._channels.known()]
+        farmers = [one for one in self._farmers.all() if one.state is not FarmerState.EXITED]
+        accounts = [address for _, _, address in named] + [
+            farmer.address for farmer in farmers if is_account(farmer.address)
+        ]
+        states = await self._chain.accounts(accounts)
+        by_ledger: defaultdict[int, list[AccountState]] = defaultdict(list)
+        for state in states.values():
+            by_ledger[state.ledger].append(state)
+        for ledger, seen in by_ledger.items():
+            self._views.save_accounts(seen, ledger)
+        return [Held(name, role, address, states.get(address)) for name, role, address in named] + [
+            Held(farmer.name, "farmer", farmer.address, states.get(farmer.address), farmer)
+            for farmer in farmers
+        ]

@@ -6,9 +6,10 @@ written in one transaction with the postings. What intents of ours did is theirs
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from kalepool.core.facts import opening
 from kalepool.core.postings import external_postings
 
 if TYPE_CHECKING:
@@ -115,10 +116,22 @@ class Witness:
             return []
         claimed = self._journal.claimed(landed, min(one.closed_at for one in landed.values()))
         return [
-            External(tx_hash, one, external_postings(one, self._payer, ours))
+            External(tx_hash, one, self._postings(one, ours))
             for tx_hash, one in landed.items()
             if tx_hash not in claimed
         ]
+
+    def _postings(self, landed: Landed, ours: Collection[str]) -> tuple[Posting, ...]:
+        """Give what a transaction means for accounts whose opening balance does not hold it already."""
+        met = {party for move in landed.moves for party in move.parties}.intersection(ours)
+        counted = {address for address in met if self._opened(address) < landed.ledger}
+        if self._opened(self._payer) >= landed.ledger:
+            landed = replace(landed, fee_charged=0)
+        return external_postings(landed, self._payer, counted)
+
+    def _opened(self, address: str) -> int:
+        """Give the ledger from whose end on an account's movements count; 0 where it was never opened."""
+        return int(self._facts.get(opening(address)) or 0)
 
     def _post(self, external: External) -> bool:
         key, at = f"witnessed:{external.tx_hash}", external.landed.closed_at

@@ -44,7 +44,8 @@ class ChannelLeases:
     def known(self) -> list[tuple[int, str]]:
         """Give every channel by number, leased or not."""
         return [
-            (number, address) for number, address in self._store.all("SELECT number, address FROM channels")
+            (number, address)
+            for number, address in self._store.all("SELECT number, address FROM channels ORDER BY number")
         ]
 
     def lease(self, count: int) -> list[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kalepool.bootstrap import Pool
-    from kalepool.services.balances import Comparison, Difference
+    from kalepool.services.comparing import Comparison, Difference
 
 db = typer.Typer(no_args_is_help=True, help="Copy the store, and check it.")
 
