@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kalepool.adapters.store.opening import Home, create_store
-from kalepool.adapters.vault import Vault, check_new_passphrase, parse_seed
+from kalepool.adapters.vault import Vault, check_new_passphrase, check_phrase, parse_seed
 from kalepool.config import FILE_NAME, example, load, load_new
 from kalepool.errors import ConfigError
 from kalepool.networks import NETWORKS
@@ -112,6 +112,19 @@ def new_phrase(
     if operator_seed is not None:
         parse_seed(operator_seed)
     return Vault.new_phrase()
+
+
+def check_recovery(place: Place, passphrase: Secret, phrase: Secret, operator_seed: Secret | None) -> None:
+    """Insist that a vault can be made of these, before anything is.
+
+    Raises:
+        ConfigError: when the passphrase is too weak.
+        UsageError: when phrase or seed are malformed.
+    """
+    check_phrase(phrase)
+    check_new_passphrase(passphrase, place.config.text("network.name"))
+    if operator_seed is not None:
+        parse_seed(operator_seed)
 
 
 def make_vault(

@@ -12,7 +12,7 @@ import pytest
 from kalepool import __version__, errors
 from kalepool.cli import app as program
 from kalepool.cli.app import hoist_global_options, main
-from kalepool.cli.output import EXIT_CODES, Output
+from kalepool.cli.output import EXIT_CODES, Output, exit_code
 
 
 @pytest.mark.parametrize(
@@ -124,3 +124,18 @@ def test_a_reader_that_has_left_is_no_failure(words: list[str]) -> None:
     )
     os.close(writer)
     assert (process.returncode, process.stderr.count("Traceback")) == (0, 0)
+
+
+def test_the_hint_names_as_much_of_a_command_as_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["farmer", "sow"]) == 2
+    assert capsys.readouterr().err.splitlines()[1] == "hint: see `kalepool farmer --help`"
+    assert main(["farmer", "add", "--sow"]) == 2
+    assert capsys.readouterr().err.splitlines()[1] == "hint: see `kalepool farmer add --help`"
+
+
+def test_an_error_of_a_special_kind_ends_with_the_code_of_its_base() -> None:
+    class Special(errors.RejectedError):
+        pass
+
+    assert exit_code(Special("no")) == 5
+    assert exit_code(errors.KalepoolError("what?")) == 1

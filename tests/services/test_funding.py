@@ -13,7 +13,7 @@ from kalepool.core.intents import Kind, Plan
 from kalepool.core.postings import EXTERNAL, KALE, XLM, account
 from kalepool.core.roster import Applicant, numbered
 from kalepool.errors import LockedError, RejectedError, RetryableError, UsageError
-from kalepool.services.funding import Funded
+from kalepool.services.funding import Funded, choose
 from support.devnet import KALE as ONE_KALE
 from support.devnet import XLM as ONE_XLM
 from support.devnet import keypair
@@ -62,12 +62,12 @@ def online(farm: Farmstead, task: Callable[[Pool], Awaitable[_T]]) -> _T:
 
 
 def survey(farm: Farmstead, *names: str) -> Needs:
-    return online(farm, lambda pool: pool.funding.survey(pool.funding.choose(names)))
+    return online(farm, lambda pool: pool.funding.survey(choose(pool.farmers, names)))
 
 
 def fund(farm: Farmstead, *names: str) -> Funded:
     async def both(pool: Pool) -> Funded:
-        return await pool.funding.fund(await pool.funding.survey(pool.funding.choose(names)))
+        return await pool.funding.fund(await pool.funding.survey(choose(pool.farmers, names)))
 
     return online(farm, both)
 
@@ -169,7 +169,7 @@ def test_a_run_that_died_around_the_sending_is_finished_and_pays_once(farm: Farm
             raise Crash
 
         pool.broadcaster.send = send  # type: ignore[method-assign]
-        await pool.funding.fund(await pool.funding.survey(pool.funding.choose([])))
+        await pool.funding.fund(await pool.funding.survey(choose(pool.farmers, [])))
 
     with farm.pool() as pool:
         add(pool, 5)
@@ -221,7 +221,7 @@ def test_who_keeps_his_own_account_is_not_funded(farm: Farmstead, pool: Pool) ->
 
 def test_a_network_that_goes_away_leaves_the_rest_to_the_next_run(farm: Farmstead, pool: Pool) -> None:
     async def losing(pool: Pool) -> None:
-        needs = await pool.funding.survey(pool.funding.choose([]))
+        needs = await pool.funding.survey(choose(pool.farmers, []))
         real = pool.broadcaster.send
 
         async def gone() -> Tip:

@@ -66,9 +66,10 @@ def test_terms_are_sealed_and_every_change_is_in_the_audit_log(pool: Pool) -> No
     (anna,) = add(pool, "anna")
     pool.onboarding.change("anna", Change(payout=PAYOUT))
     pool.onboarding.change("anna", Change(stake=Stake(bps=1)))
-    assert [holds for _, holds in pool.onboarding.check_seals(anna)] == [True, True, True]
+    agreed = pool.farmers.agreed(anna.number)
+    assert [pool.onboarding.seal_holds(anna, terms) for terms in agreed] == [True, True, True]
     forged = replace(anna, name="mallory")
-    assert [holds for _, holds in pool.onboarding.check_seals(forged)] == [False, False, False]
+    assert [pool.onboarding.seal_holds(forged, terms) for terms in agreed] == [False, False, False]
     rows = pool.audit.rows()
     assert len(rows) == 3
     assert rows[0].what.startswith(f"added custodial farmer 'anna', {anna.address}")

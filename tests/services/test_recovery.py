@@ -60,7 +60,8 @@ def test_wallets_come_back_by_number_paused_with_the_configured_terms(ruin: Ruin
     with ruin.pool() as pool:
         assert pool.books.balance(account(found.farmers[0].address), KALE) == 5 * ONE_KALE
         assert [row.what for row in pool.audit.rows()] == ["recovered 2 farmers from the recovery phrase"]
-        assert [holds for _, holds in pool.onboarding.check_seals(found.farmers[0])] == [True]
+        (agreed,) = pool.farmers.agreed(found.farmers[0].number)
+        assert pool.onboarding.seal_holds(found.farmers[0], agreed)
 
 
 def test_merged_wallets_do_not_end_the_search_and_their_numbers_are_not_given_again(ruin: Ruin) -> None:

@@ -38,6 +38,8 @@ class LiveNetwork:
         self.url = f"http://{HOST}:{listener.getsockname()[1]}"
         devnet = Devnet(LedgerSettings(genesis_time=int(time.time()) - _YEAR_S), base_url=self.url)
         self.identity: Identity = devnet.ledger.identity
+        # To prepare accounts by before the network runs; afterwards it belongs to its thread.
+        self.ledger = devnet.ledger
         self._latest = devnet.ledger.latest
         self._closed = threading.Condition()
         devnet.on_close.append(self._note)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -16,10 +16,12 @@ from kalepool.cli.commands.bench import bench
 from kalepool.cli.commands.db import db
 from kalepool.cli.commands.devnet import devnet
 from kalepool.cli.commands.doctor import doctor
+from kalepool.cli.commands.farmer import farmer
 from kalepool.cli.commands.harvest import harvest
 from kalepool.cli.commands.init import init
 from kalepool.cli.commands.report import report
 from kalepool.cli.commands.status import status
+from kalepool.cli.commands.wallet import wallet
 from kalepool.cli.output import EXIT_BUG, EXIT_INTERRUPTED, Output
 from kalepool.errors import KalepoolError, UsageError
 from kalepool.networks import NETWORKS
@@ -92,6 +94,9 @@ def root(
 
 
 app.command("init")(init)
+app.add_typer(farmer, name="farmer")
+app.add_typer(wallet, name="wallet")
+_GROUPS = {group.name for group in app.registered_groups}
 app.command("bench")(bench)
 app.command("devnet")(devnet)
 app.command("harvest")(harvest)
@@ -113,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(front: list[str], rest: list[str]) -> int:
     output = Output(json="--json" in front, verbose="-v" in front or "--verbose" in front)
-    command = next((word for word in rest if not word.startswith("-")), "")
+    command = _command(rest)
     try:
         result = app(front + rest, prog_name="kalepool", standalone_mode=False)
     except KalepoolError as error:
@@ -122,8 +127,7 @@ def _run(front: list[str], rest: list[str]) -> int:
         if not str(error):  # no command at all: the help has been shown
             return 2
         text = error.format_message() if hasattr(error, "format_message") else str(error)
-        known = command in getattr(typer.main.get_command(app), "commands", ())
-        where = f"kalepool {command} --help" if known else "kalepool --help"
+        where = " ".join(["kalepool", *_known(command).split(), "--help"])
         return output.fail(command, UsageError(text.rstrip("."), hint=f"see `{where}`"))
     except (KeyboardInterrupt, typer.Abort):
         result = EXIT_INTERRUPTED
@@ -139,6 +143,24 @@ def _run(front: list[str], rest: list[str]) -> int:
     if result == EXIT_INTERRUPTED:  # also what typer makes of a KeyboardInterrupt
         sys.stderr.write("stopped\n")
     return result if isinstance(result, int) else 0
+
+
+def _command(words: list[str]) -> str:
+    """Give the command that a line asks for, such as ``bench`` or ``farmer add``; empty where there is none."""
+    named = [word for word in words if not word.startswith("-")]
+    return " ".join(named[: 2 if named[:1] and named[0] in _GROUPS else 1])
+
+
+def _known(command: str) -> str:
+    """Give as much of a command as there is."""
+    found: list[str] = []
+    group: Any = typer.main.get_command(app)
+    for word in command.split():
+        group = getattr(group, "commands", {}).get(word)
+        if group is None:
+            break
+        found.append(word)
+    return " ".join(found)
 
 
 def _leave_quietly() -> int:

@@ -82,6 +82,11 @@ class Output:
             sys.stderr.write(message + "\n")
             sys.stderr.flush()
 
+    def warn(self, message: str) -> None:
+        """Tell the operator something that he must not miss, however quiet this run is to be."""
+        sys.stderr.write(f"warning: {message}\n")
+        sys.stderr.flush()
+
     def fail(self, command: str, error: errors.KalepoolError) -> int:
         """Report an error in one line and a hint; give the exit code it stands for."""
         if self.verbose:
@@ -92,7 +97,12 @@ class Output:
             sys.stderr.write(f"error: {error.message}\n")
             if error.hint:
                 sys.stderr.write(f"hint: {error.hint}\n")
-        return EXIT_CODES.get(type(error), EXIT_BUG)
+        return exit_code(error)
+
+
+def exit_code(error: errors.KalepoolError) -> int:
+    """Give the exit code that an error stands for; one of a special kind has its base's."""
+    return next((EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES), EXIT_BUG)
 
 
 def output_of(ctx: typer.Context) -> Output:

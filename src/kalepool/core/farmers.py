@@ -89,10 +89,12 @@ class Terms:
 
     def __post_init__(self) -> None:
         if not 1 <= self.harvest_every <= 20:  # noqa: PLR2004 - the range promised on the command line
-            raise UsageError("the harvest interval is 1 to 20 blocks")
+            raise UsageError("the harvest interval is 1 to 20 blocks", hint="choose one of these")
         for name, value in (("share", self.share_bps), ("fee", self.fee_bps)):
             if type(value) is not int or not 0 <= value <= BPS:
-                raise UsageError(f"the {name} is a whole number of basis points, 0 to 10000")
+                raise UsageError(
+                    f"the {name} is a whole number of basis points, 0 to 10000", hint="10000 are 100%"
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ MAX_FARMERS: Final = 10_000
 MAX_CSV_BYTES: Final = 4 * 1024 * 1024
 _MAX_EMAIL: Final = 254  # RFC 5321
 _NAME: Final = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]{0,63}", re.ASCII)
+_SEED: Final = re.compile(r"S[A-Z2-7]{55}")
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _COLUMNS: Final = ("name", "email", "payout", "stake", "share")
 
@@ -79,9 +80,10 @@ def check_name(name: str) -> str:
     """Give a name that can be a farmer's.
 
     Raises:
-        UsageError: when it is empty, longer than 64, begins with a dash, or has other characters.
+        UsageError: when it is empty, longer than 64, begins with a dash, has other characters, or looks like
+            a secret seed.
     """
-    if _NAME.fullmatch(name) is None:
+    if _NAME.fullmatch(name) is None or _SEED.fullmatch(name):
         raise UsageError(
             f"{_shown(name)} cannot be a farmer's name",
             hint="a name has 1 to 64 letters, digits, dots, underscores and dashes, and no dash in front",

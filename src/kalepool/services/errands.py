@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PATIENCE_S: Final = 60
 """Network seconds within which what is sent must land, or is given up: some ten ledgers."""
 
+_FIRST_NAP_S: Final = 0.25
+"""Network seconds before the first look for a new ledger; each wait after it is twice as long."""
+
 _FAILURES: Final = 10
 """Looks in a row that may find no node to tell, before the rest is left to the next run."""
 
@@ -110,9 +113,11 @@ class Errands:
 
     async def _next_ledger(self, seen: int) -> int:
         """Wait until a ledger has closed after one; give it."""
-        failures = 0
+        failures, nap = 0, _FIRST_NAP_S
         while True:
-            await self._clock.sleep_until(self._clock.now() + self._clock.ledger_seconds / 2)
+            # Short at first: until two ledgers were seen, it is not known how fast a local network runs.
+            await self._clock.sleep_until(self._clock.now() + nap)
+            nap = min(2 * nap, self._clock.ledger_seconds / 2)
             try:
                 ledger = (await self.look()).ledger
             except RetryableError:

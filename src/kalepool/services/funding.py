@@ -73,6 +73,24 @@ class Funded:
     fees: int
 
 
+def choose(farmers: Farmers, names: Sequence[str]) -> list[Farmer]:
+    """Give who is to be funded: those named, or all who can be; those who need no funding left out.
+
+    Raises:
+        UsageError: when there is no such farmer, or he cannot be funded.
+    """
+    waiting = (FarmerState.CREATED, FarmerState.FUNDED)
+    chosen = [farmers.get(name) for name in dict.fromkeys(names)] or farmers.all(*waiting)
+    for farmer in chosen:
+        if farmer.custody is Custody.WATCHED and names:
+            raise UsageError(f"'{farmer.name}' keeps his own account", hint="who is watched needs no funding")
+        if farmer.state in {FarmerState.EXITING, FarmerState.EXITED}:
+            raise UsageError(
+                f"'{farmer.name}' is {farmer.state}", hint="who leaves or has left is not funded"
+            )
+    return [one for one in chosen if one.state in waiting and one.custody is Custody.CUSTODIAL]
+
+
 class Funding:
     """Funds farmers.
 
@@ -119,25 +137,6 @@ class Funding:
         self._store = store
         self._channel_count = channel_count
         self._who = who
-
-    def choose(self, names: Sequence[str]) -> list[Farmer]:
-        """Give who is to be funded: those named, or all who can be; those who need no funding left out.
-
-        Raises:
-            UsageError: when there is no such farmer, or he cannot be funded.
-        """
-        waiting = (FarmerState.CREATED, FarmerState.FUNDED)
-        chosen = [self._farmers.get(name) for name in dict.fromkeys(names)] or self._farmers.all(*waiting)
-        for farmer in chosen:
-            if names and farmer.custody is Custody.WATCHED:
-                raise UsageError(
-                    f"'{farmer.name}' keeps his own account", hint="who is watched needs no funding"
-                )
-            if names and farmer.state in {FarmerState.EXITING, FarmerState.EXITED}:
-                raise UsageError(
-                    f"'{farmer.name}' is {farmer.state}", hint="who leaves or has left is not funded"
-                )
-        return [one for one in chosen if one.state in waiting and one.custody is Custody.CUSTODIAL]
 
     async def survey(self, farmers: Sequence[Farmer]) -> Needs:
         """End what earlier runs began, and read what is missing; of what is complete, take note.

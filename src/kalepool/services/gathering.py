@@ -176,7 +176,7 @@ class Gathering:
             RejectedError: when nothing can be paid to the address.
             UnresolvedError: when the store comes from a backup: it may not know of payments made since.
         """
-        _check(bps, to, memo)
+        check_sweep(bps, to, memo)
         self._refuse_restored()
         await check_receivers(self._chain, [to])
         await self._errands.clear()
@@ -336,7 +336,12 @@ def _purpose(sweep: Sweep, farmer: int, attempt: int) -> str:
     return f"sweep:{sweep.number}:{farmer}:{attempt}"
 
 
-def _check(bps: int, to: str, memo: str) -> None:
+def check_sweep(bps: int, to: str, memo: str) -> None:
+    """Insist that a sweep can be, as far as words tell.
+
+    Raises:
+        UsageError: for an impossible share, address or memo.
+    """
     raw_key(to)
     if not is_account(to):
         raise UsageError(

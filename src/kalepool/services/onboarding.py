@@ -227,12 +227,9 @@ class Onboarding:
             self._record(f"agreed new terms with '{name}' from block {block}: {worded_terms(terms)}")
             return self._farmers.get(name), block
 
-    def check_seals(self, farmer: Farmer) -> list[tuple[SealedTerms, bool]]:
-        """Give all terms ever agreed with a farmer, and whether their seal is the vault's."""
-        return [
-            (agreed, self._seal(replace(farmer, terms=agreed.terms), agreed.from_block) == agreed.seal)
-            for agreed in self._farmers.agreed(farmer.number)
-        ]
+    def seal_holds(self, farmer: Farmer, agreed: SealedTerms) -> bool:
+        """Tell whether terms of a farmer's are as they were agreed: whether their seal is the vault's."""
+        return self._seal(replace(farmer, terms=agreed.terms), agreed.from_block) == agreed.seal
 
     # Inside
 

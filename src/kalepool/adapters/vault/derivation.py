@@ -51,13 +51,22 @@ def entropy_of(phrase: Secret) -> Secret:
         UsageError: when it has not 24 words, a word is not in the list, or the checksum is wrong; a word
             is named by its place alone.
     """
+    check_phrase(phrase)
+    return Secret(_language().to_entropy(_words(phrase)))
+
+
+def check_phrase(phrase: Secret) -> None:
+    """Insist that these are the words of a recovery phrase, in order.
+
+    Raises:
+        UsageError: as for ``entropy_of``.
+    """
     # No word is local here, lest a traceback that shows variables shows it.
     fault = _fault(_words(phrase))
     if fault:
         raise UsageError(
             fault, hint=f"write all {WORDS} words in order; they are from the English list of BIP-39"
         )
-    return Secret(_language().to_entropy(_words(phrase)))
 
 
 def phrase_of(entropy: Secret) -> Secret:
