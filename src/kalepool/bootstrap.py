@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from kalepool.services.gathering import Gathering
     from kalepool.services.grinding import Grinder
     from kalepool.services.harvesting import Harvester
+    from kalepool.services.means import Means
     from kalepool.services.onboarding import Onboarding
     from kalepool.services.opening import Openings
     from kalepool.services.receivables import Receivables
@@ -544,6 +545,37 @@ class Pool:
 
         most = self.config.stroops("fees.day_most_xlm")
         return Reporting(self.views, self.blocks, self.reports, self.facts, day_most=most)
+
+    @cached_property
+    def means(self) -> Means:
+        """What the round loop works with; after ``connect``."""
+        from kalepool.services.means import Means  # noqa: PLC0415
+
+        return Means(
+            farmers=self.farmers,
+            pails=self.pails,
+            blocks=self.blocks,
+            journal=self.journal,
+            books=self.books,
+            views=self.views,
+            facts=self.facts,
+            grinds=self.grinds,
+            sources=self.sources,
+            store=self.store,
+            lock=self.lock,
+            clock=self.clock,
+            chain=self.chain,
+            composer=self.composer,
+            submitter=self.submitter,
+            reconciler=self.reconciler,
+            harvester=self.harvester,
+            grinder=self.grinder,
+            operator=self.vault.operator,
+            policy=self.policy,
+            day_most=self.config.stroops("fees.day_most_xlm"),
+            machine_now=self._now,
+            monotonic=self._monotonic or time.monotonic,
+        )
 
     @cached_property
     def policy(self) -> Policy:

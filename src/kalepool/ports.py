@@ -171,6 +171,15 @@ class Composer(Protocol):
     def classic_fee(self, operations: int) -> int:
         """Give the most that a transaction of so many operations without a contract can cost, in stroops."""
 
+    def most_fee(self, kind: Kind) -> int:
+        """Give the most that a plant, work or harvest can cost now, stroops; a ceiling where that is not yet known."""
+
+    def adopt(self, code: bytes) -> None:
+        """Build for this code of the KALE contract from now on, 32 bytes; what was learned of another is forgotten."""
+
+    def forget(self, kind: Kind) -> None:
+        """Learn anew what plants or works need, after one was refused in a ledger."""
+
 
 class Vault(Protocol):
     """Keys that sign and never leave."""

@@ -209,7 +209,7 @@ def test_without_the_history_that_could_tell_a_person_must_and_is_asked_once(tmp
 def test_an_order_above_the_fee_ceiling_never_leaves_and_is_given_up(house: House) -> None:
     (farmer,) = house.farmers(1)
     house.learn(farmer, STAKE)
-    house.pool.transactions._max_fee = 100
+    house.pool.transactions.max_fee = 100
     (result,) = house.submit(house.order(1, farmer, STAKE))
     assert result.refused is not None
     assert house.wire.sent == []

@@ -19,6 +19,7 @@ from kalepool.cli.commands.doctor import doctor
 from kalepool.cli.commands.farmer import farmer
 from kalepool.cli.commands.harvest import harvest
 from kalepool.cli.commands.init import init
+from kalepool.cli.commands.mine import mine, plant, work
 from kalepool.cli.commands.report import report
 from kalepool.cli.commands.status import status
 from kalepool.cli.commands.wallet import wallet
@@ -104,6 +105,9 @@ app.command("status")(status)
 app.command("report")(report)
 app.command("doctor")(doctor)
 app.add_typer(db, name="db")
+app.command("mine")(mine)
+app.command("plant")(plant)
+app.command("work")(work)
 
 
 def main(argv: list[str] | None = None) -> int:

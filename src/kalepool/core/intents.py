@@ -189,9 +189,14 @@ def judge_all(attempts: Sequence[Attempt], answers: Sequence[Found]) -> Verdict:
     return Verdict.DEAD
 
 
-def plant_purpose(farmer: int, block: int) -> str:
-    """Key of the one plant of a farmer in a block."""
-    return f"plant:{farmer}:{block}"
+def plant_purpose(farmer: int, block: int, again: int = 0) -> str:
+    """Key of the one plant of a farmer in a block; ``again`` counts those before it that can never land."""
+    return f"plant:{farmer}:{block}" + (f":{again}" if again else "")
+
+
+def work_purpose(farmer: int, block: int, improvement: int) -> str:
+    """Key of a work of a farmer in a block: the first is number 0, each further one is the next."""
+    return f"work:{farmer}:{block}:{improvement}"
 
 
 def pail_item(farmer: int, block: int) -> str:

@@ -232,7 +232,10 @@ def _work_now(
     if pail.zeros is None:
         reason = f"gap {landing - pail.sequence} of at most {block.max_gap}, {proof.zeros} zeros"
         return SubmitWork(lane.farmer, index, proof, False, _work_deadline(snapshot, pace), reason)
-    if proof.zeros <= pail.zeros:
+    # An improvement that lands too late fails, costs its fee, and keeps the farmer's account from planting.
+    record = snapshot.farm.block
+    assert record is not None
+    if proof.zeros <= pail.zeros or landing > strategy.last_work_ledger(record, pace, policy):
         return None
     zeros = (pail.zeros, min(proof.zeros, strategy.cap_of(block)))
     gain = strategy.gain_of_improving(index, block, landing - pail.sequence, pail.stake, zeros)

@@ -15,6 +15,7 @@ from kalepool.core.records import Grind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from kalepool.core.farm import Proof
     from kalepool.core.grinding import JobId
@@ -55,6 +56,18 @@ class Grinder:
         self._block: tuple[int, bytes] | None = None
         self._jobs: dict[int, JobId] = {}
         self._known: dict[int, Grind] = {}
+        self._hashes_before = 0
+        self._hashes_now = 0
+
+    @property
+    def hashes(self) -> int:
+        """Hashes done since it was made, up to the last save."""
+        return self._hashes_before + self._hashes_now
+
+    @property
+    def saved(self) -> dict[int, Proof]:
+        """The best proof of each farmer in the current block as of the last save."""
+        return {farmer: grind.best for farmer, grind in self._known.items() if grind.best is not None}
 
     def aim(self, targets: Sequence[Target], *, block: int, entropy: bytes) -> None:
         """Grind for these farmers in this block, and for nobody else.
@@ -68,8 +81,7 @@ class Grinder:
             self._begin(block, entropy)
         wanted = {target.farmer: target for target in targets}
         self.save()
-        for farmer in self._jobs.keys() - wanted.keys():
-            self._miner.remove(self._jobs.pop(farmer))
+        self._drop(self._jobs.keys() - wanted.keys())
         for farmer, target in wanted.items():
             if farmer in self._jobs:
                 self._miner.weigh(self._jobs[farmer], cap=target.cap, weight=target.weight)
@@ -90,12 +102,14 @@ class Grinder:
     def save(self) -> None:
         """Put cursors and best proofs on disk; once a ledger is often enough."""
         if self._block is None or not self._jobs:
+            self._hashes_now = 0
             return
         block, entropy = self._block
         progress = self._miner.read_all()
         for farmer, job in self._jobs.items():
             reached = progress[job]
             self._known[farmer] = Grind(farmer, block, entropy, min(reached.cursor, MAX_U64), reached.best)
+        self._hashes_now = sum(progress[job].hashes for job in self._jobs.values())
         self._grinds.save([self._known[farmer] for farmer in self._jobs])
 
     def stop(self) -> None:
@@ -105,12 +119,18 @@ class Grinder:
 
     def _begin(self, block: int, entropy: bytes) -> None:
         self.save()
-        for job in self._jobs.values():
-            self._miner.remove(job)
-        self._jobs.clear()
+        self._drop(set(self._jobs))
         self._block = (block, entropy)
         self._known = {grind.farmer: grind for grind in self._grinds.load(block, entropy)}
         self._grinds.forget(block)
+
+    def _drop(self, farmers: AbstractSet[int]) -> None:
+        if farmers:
+            progress = self._miner.read_all()
+            for farmer in farmers:
+                job = self._jobs.pop(farmer)
+                self._hashes_before += progress[job].hashes
+                self._miner.remove(job)
 
     def _job(self, target: Target) -> Job:
         assert self._block is not None

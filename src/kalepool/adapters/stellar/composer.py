@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kalepool.adapters.stellar.calls import Extend, Harvest, Plant, TractorHarvest, Work
 from kalepool.adapters.stellar.envelopes import BASE_FEE, Bounds, Lane
+from kalepool.core.intents import Kind
 from kalepool.errors import UsageError
 
 if TYPE_CHECKING:
@@ -162,6 +163,25 @@ class StellarComposer:
         """Bid as for contract calls, as far as the ceiling on a whole transaction allows."""
         # The fee bump counts as one operation more.
         return max(min(self._bid, self._transactions.max_fee // (operations + 1)), BASE_FEE)
+
+    def most_fee(self, kind: Kind) -> int:
+        """Give the most that a call of a kind can cost now, stroops.
+
+        A plant is the dearest of them, so it stands in for what was not learned yet; before any was, the ceiling does.
+        """
+        for name in (kind, Kind.PLANT):
+            fee = self._transactions.most_fee(name, 2 * self._bid)
+            if fee is not None:
+                return fee
+        return self._transactions.max_fee
+
+    def adopt(self, code: bytes) -> None:
+        """Build for this code of the KALE contract from now on; what was learned of another is forgotten."""
+        self._transactions.adopt(code)
+
+    def forget(self, kind: Kind) -> None:
+        """Learn anew what calls of a kind need, after one was refused in a ledger."""
+        self._transactions.forget_kind(kind)
 
     async def _prepare(self, call: ContractCall, source: str, bounds: Bounds) -> Callable[[int], Sealed]:
         if not self._transactions.knows(call):

@@ -59,14 +59,9 @@ class Transactions:
         self.operator = operator
         self._signer = signer
         self._simulator = simulator
-        self._max_fee = max_fee
+        self.max_fee = max_fee
         self._leeway = leeway or Leeway()
         self._templates: dict[str, Template] = {}
-
-    @property
-    def max_fee(self) -> int:
-        """Ceiling on the whole fee of one transaction, stroops."""
-        return self._max_fee
 
     # Templates
 
@@ -77,6 +72,17 @@ class Transactions:
     def forget(self, call: ContractCall) -> None:
         """Forget what calls of this shape need, after one was refused for its resources."""
         self._templates.pop(call.shape, None)
+
+    def forget_kind(self, kind: str) -> None:
+        """Forget what calls need whose shapes begin with this word, such as ``plant``."""
+        for shape in [shape for shape in self._templates if shape.split()[0] == kind]:
+            del self._templates[shape]
+
+    def adopt(self, code: bytes) -> None:
+        """Build for this code of the KALE contract from now on, 32 bytes; what was learned of another is forgotten."""
+        if code != self.deployment.kale_code:
+            self.deployment = replace(self.deployment, kale_code=code)
+            self._templates.clear()
 
     async def learn(self, call: ContractCall, source: str) -> None:
         """Learn from one simulation what all calls of this shape need.
@@ -104,6 +110,19 @@ class Transactions:
     def whole_fee(self, call: ContractCall, bid: int) -> int:
         """Give the most that a call of a known shape can cost with this bid, in stroops."""
         return self._known(call).resource_fee + bid
+
+    def most_fee(self, kind: str, bid: int) -> int | None:
+        """Give the most that a known call costs whose shape begins with this word, in stroops; None where none is known.
+
+        Of a plant it is the opener's: it pays the rent of a Block.
+        """
+        known = [template for shape, template in self._templates.items() if shape.split()[0] == kind]
+        if not known:
+            return None
+        dearest = max(known, key=lambda template: template.resource_fee)
+        if kind == "plant":
+            dearest = dearest.for_opener(self._leeway)
+        return dearest.resource_fee + bid
 
     # Contract calls
 
@@ -243,9 +262,9 @@ class Transactions:
         return replace(sealed, outer_hash=payload.hex(), envelope=envelope, fee=fee)
 
     def _check_ceiling(self, name: str, fee: int) -> None:
-        if fee > self._max_fee:
+        if fee > self.max_fee:
             raise RejectedError(
-                f"{name} would cost up to {fee} stroops, more than the ceiling of {self._max_fee}",
+                f"{name} would cost up to {fee} stroops, more than the ceiling of {self.max_fee}",
                 hint="wait until fees fall, or raise the ceiling in kalepool.toml",
             )
 

@@ -1,0 +1,299 @@
+"""One round: observe, close what landed, decide, apply."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from kalepool.core import strategy
+from kalepool.core.intents import Kind
+from kalepool.core.records import View
+from kalepool.core.rounds import Lane, Wait, decide
+from kalepool.services.applying import Applier
+from kalepool.services.chronicle import Chronicle
+from kalepool.services.dispatch import Dispatcher
+from kalepool.services.events import Event, Name
+from kalepool.services.guards import Guards
+from kalepool.services.lanes import Accounts, Landings, UnderWay, make_lanes
+from kalepool.services.look import Look, Scope
+from kalepool.services.observing import Observer, pace_of
+from kalepool.services.stopping import OPENING_GRACE_S, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kalepool.core.chain import Snapshot
+    from kalepool.core.farmers import Farmer
+    from kalepool.core.rounds import Action
+    from kalepool.core.strategy import Pace, Policy
+    from kalepool.services.events import Teller
+    from kalepool.services.means import Means
+    from kalepool.services.stopping import Progress, Stop
+
+_AT_ONCE: Final = 10_000
+"""A margin of so many ledgers makes every work due now."""
+
+_NEVER: Final = 2**62
+_GAP_LEDGERS: Final = 2
+"""When so many ledgers pass between looking and acting, the machine slept or a node kept it waiting: look again."""
+
+_REMEMBERED_BLOCKS: Final = 30
+_HARVEST_PAUSE_LEDGERS: Final = 12
+_OPENING_WINDOW_S: Final = 30
+
+
+class Tender:
+    """Makes rounds.
+
+    Args:
+        means: of the pool.
+        teller: is told what happens.
+        stop: whether to go on planting.
+        progress: which blocks may be planted.
+        scope: what else holds it back.
+    """
+
+    def __init__(
+        self, means: Means, teller: Teller, stop: Stop, progress: Progress, scope: Scope | None = None
+    ) -> None:
+        self._means = means
+        self.scope = scope or Scope()
+        self._teller = teller
+        self._stop = stop
+        self._progress = progress
+        self.observer = Observer(means)
+        self.accounts = Accounts(means)
+        self._guards = Guards(means)
+        self._dispatcher = Dispatcher(means, self.accounts)
+        self._landings = Landings()
+        self._chronicle = Chronicle(
+            means, teller, self.observer, self.accounts, self._dispatcher, self._landings, progress
+        )
+        self._applier = Applier(means, self._dispatcher, teller, stop, progress, self.scope)
+        self._terms_for: int | None = None
+        self._terms: dict[int, Farmer] = {}
+        self._bid_for: int | None = None
+        self.look: Look | None = None
+
+    async def round(self, rate: float) -> Wait:
+        """Look once, and do what is to be done now; give when to look again.
+
+        Args:
+            rate: hashes a second, for ``status``.
+
+        Raises:
+            RetryableError: when the network does not answer.
+            LockedError: when another process has taken over.
+        """
+        means = self._means
+        farmers = means.farmers.all()
+        snapshot = await self._read(farmers)
+        assert snapshot.tip is not None
+        before = self.look
+        if before is not None and snapshot.ledger < before.pace.ledger:
+            return Wait(means.clock.now() + means.clock.ledger_seconds / 2, "the node lags")
+        means.clock.observe(snapshot.tip.ledger, snapshot.tip.close_time)
+        pace = pace_of(snapshot, means.clock.now(), means.clock.ledger_seconds)
+        look = Look(snapshot, pace, {farmer.number: farmer for farmer in farmers})
+        look.is_stale = self._is_stale(before, pace)
+        observed = await means.reconciler.observe(snapshot)
+        closed = observed.closed
+        with means.store.atomic():
+            changes = self.observer.record(snapshot, pace)
+            self._save_view(look, rate)
+        self._chronicle.note_closed(closed, look)
+        self._chronicle.tell_changes(changes, look, before)
+        self._chronicle.tell_harvested(means.harvester.settle(closed), look)
+        self._chronicle.note_others(observed.witnessed, look)
+        look.under_way = UnderWay.of(means.journal.open_intents(mine=False))
+        self._landings.add_to(look.under_way, snapshot.ledger)
+        self.look = look
+        if look.is_stale:
+            look.wait = Wait(pace.next_close() + pace.ledger_seconds, "the network stands still")
+        else:
+            look.wait = await self._decide_and_apply(look)
+        return look.wait
+
+    @property
+    def expired(self) -> int:
+        """Pails that were found expired."""
+        return self._chronicle.expired
+
+    @property
+    def begun(self) -> tuple[int, ...]:
+        """Blocks for which plants have left."""
+        return self._progress.blocks
+
+    @property
+    def _every(self) -> int | None:
+        return 1 if self._progress.is_full else None
+
+    async def _read(self, farmers: Sequence[Farmer]) -> Snapshot:
+        busy: frozenset[int] = frozenset()
+        if self.look is not None:
+            busy = frozenset(farmer for farmer, _ in self.look.under_way.harvests)
+            if self.look.pace.ledger < self._applier.harvests_from or self._stop.phase is not Phase.RUNNING:
+                busy = frozenset(self.observer.ripe)
+        return await self.observer.read(farmers, every=self._every, busy=busy)
+
+    def _is_stale(self, before: Look | None, pace: Pace) -> bool:
+        stale = self._means.clock.is_stale()
+        was = before is not None and before.is_stale
+        if stale and not was:
+            self._chronicle.tell(Name.NETWORK_LOST, pace, reason=f"no ledger has closed since {pace.ledger}")
+        elif was and not stale:
+            self._chronicle.tell(Name.NETWORK_BACK, pace, reason=f"ledger {pace.ledger} has closed")
+        return stale
+
+    def _save_view(self, look: Look, rate: float) -> None:
+        operator = self.accounts[self._means.operator]
+        last = self._means.views.last()
+        known = operator.xlm if operator is not None else (0 if last is None else last.operator_xlm)
+        self._means.views.save(
+            View(
+                look.pace.ledger,
+                look.pace.close_time,
+                look.snapshot.farm.index,
+                look.snapshot.farm.paused,
+                known,
+                int(rate),
+                self._means.machine_now(),
+            )
+        )
+
+    # What is to be done
+
+    async def _decide_and_apply(self, look: Look) -> Wait:
+        snapshot, pace = look.snapshot, look.pace
+        wrong_code = self._guards.code(snapshot)
+        target = self._target(look)
+        may_plant = (
+            self._stop.phase is Phase.RUNNING
+            and Kind.PLANT in self.scope.kinds
+            and not wrong_code
+            and not snapshot.farm.paused
+            and self._progress.may_plant(target)
+        )
+        await self._prepare(look, target, may_plant=may_plant)
+        lanes = self._lanes(look)
+        if may_plant:
+            await self._learn(lanes, look, target)
+        lanes = self._allowed(lanes, look, target, wrong_code, may_plant=may_plant)
+        actions = decide(snapshot, lanes, self._policy(), pace)
+        self._applier.aim(actions, look)
+        if self._means.clock.now() - pace.now > _GAP_LEDGERS * pace.ledger_seconds:
+            return Wait(self._means.clock.now(), "time has passed since the look")
+        await self._applier.work(actions, look)
+        await self._applier.plant(actions, look)
+        await self._applier.open_next(look)
+        await self._applier.harvest(actions, look)
+        if self._bid_for != snapshot.farm.index:
+            await self._means.composer.refresh_bid()
+            self._bid_for = snapshot.farm.index
+        return self._until(actions, look)
+
+    def _target(self, look: Look) -> int:
+        """Give the block that plants would go to now."""
+        record, index = look.snapshot.farm.block, look.snapshot.farm.index
+        ahead = record is not None and self._means.policy.plant_ahead
+        return (
+            index + 1
+            if ahead and record is not None and strategy.is_next_ledger_due(record, look.pace)
+            else index
+        )
+
+    def _policy(self) -> Policy:
+        policy = self._means.policy
+        if self._stop.phase is Phase.RUNNING and not self.scope.works_now:
+            return policy
+        return replace(policy, work_margin_ledgers=_AT_ONCE, improve_from_stroops=_NEVER)
+
+    async def _prepare(self, look: Look, target: int, *, may_plant: bool) -> None:
+        """Read accounts before the first plants of a block, or before works that have none."""
+        farmers = list(look.farmers.values())
+        block = target if may_plant or self._terms_for is None else self._terms_for
+        await self.accounts.ready_for(block, farmers, look.pace.ledger)
+        if self._terms_for != block or look.farmers.keys() - self._terms.keys():
+            self._terms_for = block
+            self._terms = {
+                farmer.number: replace(farmer, terms=self._means.farmers.terms_at(farmer.number, block).terms)
+                for farmer in farmers
+            }
+        if self._bid_for is None:
+            await self._means.composer.refresh_bid()
+            self._bid_for = look.snapshot.farm.index
+
+    def _lanes(self, look: Look) -> list[Lane]:
+        farmers = [
+            replace(farmer, terms=self._terms[farmer.number].terms) for farmer in look.farmers.values()
+        ]
+        return make_lanes(
+            farmers,
+            self.accounts,
+            self._means.journal.reserved(),
+            look.under_way,
+            self._means.grinder.proofs(),
+            index=look.snapshot.farm.index,
+            every=self._every,
+        )
+
+    async def _learn(self, lanes: Sequence[Lane], look: Look, target: int) -> None:
+        """Let a node try one plant, so that the guards know what plants cost; nothing is asked when they do."""
+        for lane in lanes:
+            if lane.plants and self._waits(lane, look, target):
+                await self._dispatcher.learn(
+                    lane.address,
+                    block=target,
+                    stake=min(lane.available or 0, 1),
+                    opens=target not in look.snapshot.blocks,
+                    max_time=int(look.pace.now) + _OPENING_WINDOW_S,
+                )
+                return
+
+    def _waits(self, lane: Lane, look: Look, target: int) -> bool:
+        return (
+            self.scope.has(Kind.PLANT, lane.farmer)
+            and target not in lane.under_way
+            and (lane.address, target) not in look.snapshot.pails
+            and not self._dispatcher.is_given_up(Kind.PLANT, lane.farmer, target)
+        )
+
+    def _allowed(
+        self, lanes: list[Lane], look: Look, target: int, wrong_code: str, *, may_plant: bool
+    ) -> list[Lane]:
+        """Let only those lanes plant that the guards leave."""
+        waiting = [lane.farmer for lane in lanes if lane.plants and self._waits(lane, look, target)]
+        allowed: set[int] = set()
+        if may_plant and waiting:
+            leave = self._guards.leave(self.accounts[self._means.operator], look.pace.now)
+            allowed = set(waiting[: leave.farmers])
+            if len(allowed) < len(waiting):
+                look.held_back = f"{len(waiting) - len(allowed)} farmers are not planted for: {leave.reason}"
+        elif wrong_code:
+            look.held_back = wrong_code
+        elif look.snapshot.farm.paused:
+            look.held_back = "the farm is paused: nobody can plant"
+        if look.held_back:
+            key = look.held_back if wrong_code else f"held {target}"
+            self._teller.tell_once(
+                key, Event(Name.RETRY, look.pace.close_time, ledger=look.pace.ledger, reason=look.held_back)
+            )
+        return [
+            lane if not lane.plants or lane.farmer in allowed else replace(lane, plants=False)
+            for lane in lanes
+        ]
+
+    def _until(self, actions: Sequence[Action], look: Look) -> Wait:
+        wait = next(action for action in actions if isinstance(action, Wait))
+        record, now = look.snapshot.farm.block, self._means.clock.now()
+        if look.under_way.count:
+            return Wait(min(wait.until, look.pace.next_close()), "transactions are under way")
+        if (
+            record is not None
+            and self._progress.is_full
+            and look.snapshot.farm.index in self._progress.blocks
+        ):
+            opening = strategy.due_at(record) + OPENING_GRACE_S
+            if now < opening < wait.until:
+                return Wait(opening, "somebody to open the next block")
+        return wait

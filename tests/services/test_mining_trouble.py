@@ -1,0 +1,181 @@
+"""The round loop when things go wrong: crashes, faults of nodes, a network that stands still."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kalepool.core.records import PailState
+from kalepool.devnet.entries import Trustline
+from kalepool.devnet.faults import Event as Fault
+from kalepool.devnet.faults import FaultPlan, NodeFaults
+from kalepool.services.events import Name
+from kalepool.xdr.keys import trustline_key
+from support.mining import Shift
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("ledger", [3, 20, 50, 57, 62])
+def test_a_killed_process_is_followed_by_one_that_finishes_the_block(tmp_path: Path, ledger: int) -> None:
+    shift = Shift(tmp_path, farmers=4, neighbours=12)
+    shift.at[ledger] = shift.kill
+    with pytest.raises(asyncio.CancelledError):
+        shift.mine()
+    block = shift.ledger.farm.index
+    shift.crash()
+    outcome = shift.mine(2)
+    records = shift.pool.pails.in_blocks(block, block)
+    assert {record.state for record in records} == {PailState.HARVESTED}
+    assert len(records) == 4
+    assert outcome.expired == 0
+    shift.check_books()
+    shift.pool.close()
+
+
+def test_grinding_goes_on_where_it_stood(tmp_path: Path) -> None:
+    shift = Shift(tmp_path, farmers=2, neighbours=12)
+    shift.at[25] = shift.kill
+    with pytest.raises(asyncio.CancelledError):
+        shift.mine()
+    shift.crash()
+    block = shift.ledger.farm.index
+    current = shift.ledger.block(block)
+    assert current is not None
+    before = {one.farmer: one for one in shift.pool.grinds.load(block, current.entropy)}
+    assert len(before) == 2
+    shift.mine(1)
+    for record in shift.pool.pails.in_blocks(block, block):
+        best = before[record.farmer].best
+        assert best is not None
+        assert record.zeros is not None
+        assert record.zeros >= min(best.zeros, 1)
+    shift.pool.close()
+
+
+def test_pails_that_the_store_does_not_know_are_found_on_the_chain(tmp_path: Path) -> None:
+    shift = Shift(tmp_path, farmers=3, neighbours=12)
+    shift.remember_crash()
+    with pytest.raises(TimeoutError):
+        shift.mine(seconds=100)
+    block = shift.ledger.farm.index
+    shift.crash()
+    assert shift.pool.pails.counts()[PailState.PLANTED] == 0
+    shift.mine(2)
+    records = shift.pool.pails.in_blocks(block, block)
+    assert [record.state for record in records] == [PailState.HARVESTED] * 3
+    shift.pool.close()
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        NodeFaults(server_error=0.15),
+        NodeFaults(too_many_requests=0.15, retry_after_s=2),
+        NodeFaults(reset_before=0.1, reset_after=0.1),
+        NodeFaults(try_again_later=0.3),
+        NodeFaults(lag_ledgers=1),
+        NodeFaults(no_answer=0.03, latency_ms=200, jitter_ms=500),
+    ],
+    ids=["errors", "429", "resets", "put-off", "lag", "silence"],
+)
+def test_no_block_is_missed_whatever_a_node_does(tmp_path: Path, faults: NodeFaults) -> None:
+    shift = Shift(tmp_path, farmers=4, neighbours=12, plan=FaultPlan(seed=3, nodes={"main": faults}))
+    outcome = shift.mine(3)
+    for block in outcome.blocks:
+        assert len(shift.names(Name.PLANTED, block)) == 4
+        assert len(set(shift.names(Name.WORKED, block))) == 4
+    assert shift.pool.pails.counts()[PailState.HARVESTED] == 12
+    shift.check_books()
+    shift.pool.close()
+
+
+def test_a_network_that_stands_still_is_waited_for(tmp_path: Path) -> None:
+    plan = FaultPlan(
+        events=(
+            Fault(20, "node", faults=(("stalled", True),)),
+            Fault(40, "node", faults=(("stalled", False),)),
+        )
+    )
+    shift = Shift(tmp_path, farmers=2, neighbours=12, plan=plan)
+    outcome = shift.mine(2)
+    assert len(outcome.blocks) == 2
+    (lost,) = shift.told(Name.NETWORK_LOST)
+    (back,) = shift.told(Name.NETWORK_BACK)
+    assert lost.at < back.at
+    shift.pool.close()
+
+
+def test_an_outage_is_told_once_and_survived(tmp_path: Path) -> None:
+    plan = FaultPlan(
+        events=(
+            Fault(15, "node", faults=(("server_error", 1.0),)),
+            Fault(45, "node", faults=(("server_error", 0.0),)),
+        )
+    )
+    shift = Shift(tmp_path, farmers=2, neighbours=12, plan=plan)
+    outcome = shift.mine(2)
+    assert len(shift.told(Name.NETWORK_LOST)) == 1
+    assert len(shift.told(Name.NETWORK_BACK)) == 1
+    assert shift.pool.pails.counts()[PailState.HARVESTED] == 4
+    assert len(outcome.blocks) == 2
+    shift.pool.close()
+
+
+def test_a_machine_that_slept_looks_before_it_acts(tmp_path: Path) -> None:
+    shift = Shift(tmp_path, farmers=2, neighbours=12)
+    shift.at[20] = lambda: shift.sleep(200)
+    outcome = shift.mine(2)
+    assert len(outcome.blocks) == 2
+    failed = [event for event in shift.told(Name.RETRY) if "txFAILED" in event.reason]
+    assert failed == []
+    shift.check_books()
+    shift.pool.close()
+
+
+def test_plants_that_a_late_ledger_let_die_are_begun_anew(tmp_path: Path) -> None:
+    shift = Shift(tmp_path, farmers=2, neighbours=0)
+
+    def drop() -> None:
+        # Sent and taken, and then the network loses them, and takes nothing more until they are dead.
+        shift.ledger.queue = type(shift.ledger.queue)(shift.ledger.settings.limits)
+        shift.stead.bench.devnet.change_node("main", {"try_again_later": 1.0})
+
+    def recover() -> None:
+        shift.stead.bench.devnet.change_node("main", {"try_again_later": 0.0})
+
+    shift.at[60], shift.at[69] = drop, recover
+    outcome = shift.mine(2)
+    assert any("plant" in event.reason for event in shift.told(Name.RETRY))
+    assert len(outcome.blocks) == 2
+    assert shift.pool.pails.counts()[PailState.HARVESTED] == 4
+    shift.check_books()
+    shift.pool.close()
+
+
+def test_an_improved_proof_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    shift = Shift(tmp_path, farmers=3, neighbours=12, options={"mining.improve_from_kale": "0"})
+    shift.mine(3)
+    improved = [event for event in shift.told(Name.WORKED) if event.reason.startswith("improved from")]
+    assert improved, "no proof was improved in three blocks"
+    shift.check_books()
+    shift.pool.close()
+
+
+def test_a_farmer_who_cannot_be_paid_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
+    shift = Shift(tmp_path, farmers=2, neighbours=12)
+    poor = shift.farmers[0].address
+    key = trustline_key(poor, shift.stead.bench.identity.kale)
+    entry = shift.ledger.state.get(key)
+    assert entry is not None
+    assert isinstance(entry.value, Trustline)
+    shift.ledger.put_now(key, replace(entry.value, limit=entry.value.balance))
+    outcome = shift.mine(1)
+    assert outcome.pending == 1
+    assert shift.names(Name.HARVESTED) == ["farmer-2"]
+    assert any("no room" in event.reason for event in shift.told(Name.RETRY))
+    shift.pool.close()
