@@ -155,7 +155,7 @@ def test_a_killed_mine_is_followed_by_one_that_finishes_the_block(tmp_path: Path
 
 
 def test_plant_and_work_take_one_step_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with farm(tmp_path, 2) as made:
+    with farm(tmp_path, 2, SLOWLY) as made:
         assert main(made.words("plant", "farmer-1", "--json")) == 0
         planted = json.loads(capsys.readouterr().out)["data"]
         assert planted["planted"] == ["farmer-1"]

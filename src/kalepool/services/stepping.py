@@ -67,7 +67,7 @@ class Step:
                 )
         self._teller = Teller(listeners)
         self._scope = Scope(frozenset({kind}), frozenset(farmer.number for farmer in self._farmers))
-        self._tender = Tender(means, self._teller, Stop(), Progress(Goal(blocks=1)), self._scope)
+        self._tender = Tender(means, self._teller, Stop(), Progress(Goal(blocks=1, opens=False)), self._scope)
 
     async def run(self, hash_s: float = 0.0) -> Stepped:
         """Take the step, and wait until it has landed or cannot.
@@ -128,7 +128,7 @@ class Step:
         assert look is not None
         wanted = {PailState.WORKED, PailState.HARVESTABLE, PailState.HARVESTED}
         if self._kind is Kind.PLANT:
-            wanted |= {PailState.PLANTED}
+            wanted = set(PailState) - {PailState.PLANNED, PailState.MISSED}
         done = {record.farmer for record in self._records() if record.state in wanted}
         block = next(iter(self._tender.begun), look.snapshot.farm.index)
         stepped = Stepped(
