@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from kalepool import __version__
 from kalepool.cli.commands.bench import bench
 from kalepool.cli.commands.db import db
+from kalepool.cli.commands.demo import demo
 from kalepool.cli.commands.devnet import devnet
 from kalepool.cli.commands.doctor import doctor
 from kalepool.cli.commands.farmer import farmer
@@ -100,6 +101,7 @@ app.add_typer(wallet, name="wallet")
 _GROUPS = {group.name for group in app.registered_groups}
 app.command("bench")(bench)
 app.command("devnet")(devnet)
+app.command("demo")(demo)
 app.command("harvest")(harvest)
 app.command("status")(status)
 app.command("report")(report)

@@ -56,7 +56,7 @@ class LogLines:
             for event in batch:
                 self._line(event, _one(event))
             return
-        for _, group in groupby(batch, key=lambda event: (event.name, event.block, event.reason)):
+        for _, group in groupby(batch, key=_kind):
             events = list(group)
             if events[0].name is not Name.PROOF:
                 self._line(events[-1], self._many(events))
@@ -87,7 +87,11 @@ class LogLines:
             )
         if first.name is Name.HARVESTED:
             reward = sum(event.reward or 0 for event in events)
-            return f"harvested {count} farmers in block {first.block}: {format_amount(reward)} KALE"
+            farmers = len({event.farmer for event in events})
+            blocks = _span([event.block or 0 for event in events])
+            return (
+                f"harvested {count} pails of {farmers} farmers, block {blocks}: {format_amount(reward)} KALE"
+            )
         lost = format_amount(sum(event.stake or 0 for event in events))
         return f"{first.name}: {count} farmers in block {first.block}, {lost} KALE: {first.reason}"
 
@@ -111,6 +115,11 @@ def as_data(event: Event) -> dict[str, Any]:
             for one in event.at_risk
         ]
     return data
+
+
+def _kind(event: Event) -> tuple[Name, int | None, str]:
+    """Give what events must have in common to make one line; harvests are of many blocks at once."""
+    return event.name, None if event.name is Name.HARVESTED else event.block, event.reason
 
 
 def _one(event: Event) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
+import sys
 from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,16 +19,18 @@ from kalepool.core.amounts import format_amount
 from kalepool.errors import PartialError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
     from kalepool.bootstrap import Pool
+    from kalepool.cli.live import Screen
     from kalepool.cli.mining_log import JsonLines, LogLines
     from kalepool.core.intents import Kind
     from kalepool.services.mining import Mining, Outcome
     from kalepool.services.rehearsing import Rehearsed
     from kalepool.services.stepping import Stepped
+    from kalepool.services.stopping import Goal
 
 
 Names = Annotated[
@@ -45,7 +50,7 @@ def mine(
         bool, typer.Option("--dry-run", help="Decide what would be done now, simulate it, send nothing.")
     ] = False,
     threads: Annotated[int | None, typer.Option(metavar="N", help="Threads that hash.")] = None,
-    plain: Annotated[bool, typer.Option("--plain", help="Log lines instead of a screen.")] = False,  # noqa: ARG001 - there are lines alone as yet
+    plain: Annotated[bool, typer.Option("--plain", help="Log lines instead of a screen.")] = False,
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Plant, grind, work and harvest for all active farmers, until stopped.
@@ -59,6 +64,7 @@ def mine(
         raise UsageError(f"--blocks is at least 1, not {blocks}", hint="leave it out to go on for ever")
     options = {} if threads is None else {"mining.threads": threads}
     from kalepool.services.mining import require_farmers  # noqa: PLC0415 - `--help` does without
+    from kalepool.services.stopping import Goal  # noqa: PLC0415
 
     with open_pool(output, "mine", passphrase_file, options) as pool:
         require_farmers(pool.farmers)
@@ -66,7 +72,8 @@ def mine(
             rehearsed = run_async(_rehearse(pool))
             output.emit("mine", _rehearsed_data(rehearsed), lambda console: _show(console, rehearsed))
             return
-        outcome = run_async(_mine(pool, output, 1 if once else blocks, opens=not once))
+        goal = Goal(1 if once else blocks, opens=not once)
+        outcome = run_async(_mine(pool, output, goal, live=_is_live(output, plain=plain)))
     _report(output, outcome)
 
 
@@ -93,24 +100,50 @@ def work(
     _step(output_of(ctx), Kind.WORK, names or [], passphrase_file, seconds)
 
 
-async def _mine(pool: Pool, output: Output, blocks: int | None, *, opens: bool) -> Outcome:
+async def _mine(pool: Pool, output: Output, goal: Goal, *, live: bool) -> Outcome:
     from kalepool.services.mining import Mining  # noqa: PLC0415
-    from kalepool.services.stopping import Goal  # noqa: PLC0415
 
     async with pool.online():
-        mining = Mining(pool.means, Goal(blocks, opens=opens), [_listener(output, pool)])
-        _catch_signals(mining, output)
+        if not live:
+            mining = Mining(pool.means, goal, [_listener(output, pool, output.note)])
+            _catch_signals(mining, output.note)
+            return await mining.run()
+        from kalepool.cli.live import Screen  # noqa: PLC0415
+
+        screen = Screen(lambda: mining.picture(), pool.known.name)  # noqa: PLW0108 - it is made below
+        mining = Mining(pool.means, goal, [_listener(output, pool, screen.note)])
+        _catch_signals(mining, screen.note)
+        return await _beside(screen, mining)
+
+
+async def _beside(screen: Screen, mining: Mining) -> Outcome:
+    """Mine with the screen beside it, which ends with it and never ends it."""
+    drawing = asyncio.create_task(screen.run())
+    try:
         return await mining.run()
+    finally:
+        drawing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await drawing
 
 
-def _catch_signals(mining: Mining, output: Output) -> None:
+def _is_live(output: Output, *, plain: bool) -> bool:
+    """Tell whether there is a terminal that can show a screen, and nobody has asked for lines."""
+    return (
+        not (plain or output.json or output.quiet)
+        and sys.stdout.isatty()
+        and os.environ.get("TERM", "dumb") != "dumb"
+    )
+
+
+def _catch_signals(mining: Mining, note: Callable[[str], None]) -> None:
     asked = 0
 
     def stop() -> None:
         nonlocal asked
         asked += 1
         if asked == 1:
-            output.note("stopping: nothing more is planted, open pails are worked; again to end at once")
+            note("stopping: nothing more is planted, open pails are worked; again to end at once")
         mining.request_stop()
 
     loop = asyncio.get_running_loop()
@@ -118,7 +151,7 @@ def _catch_signals(mining: Mining, output: Output) -> None:
         loop.add_signal_handler(number, stop)
 
 
-def _listener(output: Output, pool: Pool) -> JsonLines | LogLines:
+def _listener(output: Output, pool: Pool, note: Callable[[str], None]) -> JsonLines | LogLines:
     from kalepool.cli.mining_log import JsonLines, LogLines  # noqa: PLC0415
     from kalepool.core.farmers import Custody, FarmerState  # noqa: PLC0415
 
@@ -129,7 +162,7 @@ def _listener(output: Output, pool: Pool) -> JsonLines | LogLines:
         active = pool.farmers.all(FarmerState.ACTIVE)
         return sum(farmer.custody is Custody.CUSTODIAL for farmer in active)
 
-    return LogLines(output.note, planted_for, verbose=output.verbose)
+    return LogLines(note, planted_for, verbose=output.verbose)
 
 
 def _report(output: Output, outcome: Outcome) -> None:
