@@ -146,7 +146,7 @@ def test_what_is_in_use_is_never_overwritten(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "hint"),
     [
-        (["backup"], 2, "see `kalepool db --help`"),
+        (["backup"], 2, "see `kalepool db backup --help`"),
         (["backup", "nowhere/copy.db"], 3, "check the folder and the rights to it"),
         (["verify", "missing.db"], 3, "check the path"),
         (["verify", "notes.txt"], 3, "check the path of the store in the configuration"),

@@ -98,7 +98,6 @@ def root(
 app.command("init")(init)
 app.add_typer(farmer, name="farmer")
 app.add_typer(wallet, name="wallet")
-_GROUPS = {group.name for group in app.registered_groups}
 app.command("bench")(bench)
 app.command("devnet")(devnet)
 app.command("demo")(demo)
@@ -110,6 +109,7 @@ app.add_typer(db, name="db")
 app.command("mine")(mine)
 app.command("plant")(plant)
 app.command("work")(work)
+_GROUPS = {group.name for group in app.registered_groups}
 
 
 def main(argv: list[str] | None = None) -> int:
