@@ -55,6 +55,10 @@ class Screen:
         """Take a line of the log; the last ones are shown."""
         self._lines.append(line)
 
+    def last(self, most: int) -> list[str]:
+        """Give the last lines taken, oldest first."""
+        return list(self._lines)[-most:]
+
     async def run(self) -> None:
         """Draw until cancelled; the terminal is then as it was before."""
         with Live(console=self._console, screen=True, auto_refresh=False) as live:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kalepool.services.stepping import Stepped
     from kalepool.services.stopping import Goal
 
+_LINES_LEFT = 10
 
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="Farmers; all active ones when none.")
@@ -113,7 +114,12 @@ async def _mine(pool: Pool, output: Output, goal: Goal, *, live: bool) -> Outcom
         screen = Screen(lambda: mining.picture(), pool.known.name)  # noqa: PLW0108 - it is made below
         mining = Mining(pool.means, goal, [_listener(output, pool, screen.note)])
         _catch_signals(mining, screen.note)
-        return await _beside(screen, mining)
+        try:
+            return await _beside(screen, mining)
+        finally:
+            # The screen is gone, and with it what happened: leave its end in the terminal.
+            for line in screen.last(_LINES_LEFT):
+                output.note(line)
 
 
 async def _beside(screen: Screen, mining: Mining) -> Outcome:
