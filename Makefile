@@ -8,17 +8,15 @@ NATIVE := $(wildcard setup.py build_ffi.py csrc/*.c csrc/*.h)
 JS := tests/devnet/js
 JS_READY := $(JS)/node_modules/.ready
 
-.PHONY: demo test binary lint native-test pytest clean setup check-tools js-test-setup js-test-setup-if-possible
+.PHONY: demo test binary binary-test lint native-test pytest clean setup check-tools js-test-setup js-test-setup-if-possible
 
-test: lint native-test js-test-setup-if-possible pytest
+test: lint native-test js-test-setup-if-possible pytest binary-test
 
 setup: $(READY)
 
-# What there is to see so far; both parts end by themselves.
+# The main job, on a local network in the same process.
 demo: $(READY)
-	$(BIN)/kalepool bench --seconds 3
-	@echo "A local KALE network at 60 times the clock's speed, with 12 other farmers, for 30 seconds:"
-	@timeout --signal=INT 30 $(BIN)/kalepool devnet --port 0 --speed 60 --neighbours 12 || test $$? -eq 124
+	$(BIN)/kalepool demo
 
 # What a fresh Debian machine may lack, named in one line.
 check-tools:
@@ -56,6 +54,11 @@ binary: $(READY)
 	$(BIN)/pyinstaller --noconfirm --log-level ERROR --onefile --name kalepool --paths src \
 		--collect-submodules kalepool --collect-data kalepool --collect-data mnemonic \
 		--workpath build/binary --specpath build/binary --distpath dist packaging/entry.py
+
+# It runs where there is no Python to be found, and leaves nothing behind.
+binary-test: binary
+	env -i TMPDIR=$(CURDIR)/build dist/kalepool demo --farmers 3 --blocks 1
+	@test -z "$$(find build -maxdepth 1 -name 'kalepool-demo-*')"
 
 # The JavaScript SDK, for the test that it can farm on a devnet. No script of a package is run to install it.
 js-test-setup: $(JS_READY)

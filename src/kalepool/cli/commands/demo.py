@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kalepool.cli.commands.devnet import genesis_time
 from kalepool.cli.output import Output, output_of
 from kalepool.cli.wording import count, duration, rounded
 from kalepool.errors import UsageError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from kalepool.bootstrap import Pool
     from kalepool.core.farmers import Farmer
     from kalepool.core.reports import Line
-    from kalepool.devnet.devnet import Devnet
     from kalepool.founding import Place
     from kalepool.secret import Secret
 
@@ -35,7 +35,6 @@ _NEIGHBOURS = 6
 _SEED = 1
 _MOST_FARMERS = 100
 _MOST_BLOCKS = 50
-_BEHIND_S = 365 * 86_400
 
 
 def demo(
@@ -92,7 +91,7 @@ async def _network(output: Output) -> AsyncIterator[str]:
 
     listener = listen(0)
     url = f"http://{HOST}:{listener.getsockname()[1]}"
-    network: Devnet = Devnet(LedgerSettings(genesis_time=int(time.time()) - _BEHIND_S), None, url)
+    network = Devnet(LedgerSettings(genesis_time=genesis_time(_SPEED)), None, url)
     Neighbours(network.ledger, _NEIGHBOURS, _SEED)
     server = Server(network, listener, speed=_SPEED)
     serving = asyncio.create_task(server.run())

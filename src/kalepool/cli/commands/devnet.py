@@ -70,7 +70,7 @@ def devnet(
     plan = None if faults is None else load_plan(faults)
     listener = listen(port)
     settings = LedgerSettings(
-        genesis_time=_genesis_time(speed),
+        genesis_time=genesis_time(speed),
         ledger_seconds=ledger_seconds,
         temporary_ttl=temp_ttl,
         history_ledgers=history,
@@ -96,7 +96,7 @@ async def _run(server: Server, announce: Callable[[], None]) -> None:
     await server.run()
 
 
-def _genesis_time(speed: float) -> int:
+def genesis_time(speed: float) -> int:
     """Give the close time of the first ledger: now, or at another speed a year ago.
 
     Clients put time bounds on transactions by their own clock. A network that runs faster than the
