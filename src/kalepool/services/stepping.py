@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from kalepool.services.means import Means
 
 _SEEN_AFTER: Final = 0.1
+_LATE_AGAIN: Final = 0.25
 _PATIENCE_LEDGERS: Final = 20
+_MOST_LOOKS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +90,30 @@ class Step:
                     await clock.sleep_until(clock.now() + hash_s)
                     self._scope.works_now = True
                     await self._look()
-                for _ in range(_PATIENCE_LEDGERS):
-                    if not self._is_moving():
-                        break
-                    look = self._tender.look
-                    assert look is not None
-                    await clock.sleep_until(look.pace.next_close() + _SEEN_AFTER * clock.ledger_seconds)
-                    await self._look()
+                await self._wait()
             finally:
                 self._means.grinder.stop()
         return self._ended()
+
+    async def _wait(self) -> None:
+        """Look on until nothing moves any more, or too many ledgers have passed."""
+        clock = self._means.clock
+        last = self._ledger + _PATIENCE_LEDGERS
+        for _ in range(_MOST_LOOKS):
+            if not self._is_moving() or self._ledger > last:
+                return
+            look = self._tender.look
+            assert look is not None
+            seconds = clock.ledger_seconds
+            until = max(look.pace.next_close() + _SEEN_AFTER * seconds, clock.now() + _LATE_AGAIN * seconds)
+            await clock.sleep_until(until)
+            await self._look()
+
+    @property
+    def _ledger(self) -> int:
+        look = self._tender.look
+        assert look is not None
+        return look.pace.ledger
 
     async def _look(self) -> None:
         self._means.lock.beat()
