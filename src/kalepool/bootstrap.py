@@ -570,6 +570,7 @@ class Pool:
             reconciler=self.reconciler,
             harvester=self.harvester,
             grinder=self.grinder,
+            receivables=self.receivables,
             operator=self.vault.operator,
             policy=self.policy,
             day_most=self.config.stroops("fees.day_most_xlm"),

@@ -194,6 +194,27 @@ def test_a_farmer_who_plants_himself_is_worked_and_harvested_for(tmp_path: Path)
     shift.pool.close()
 
 
+def test_who_owes_the_pool_more_than_he_may_is_no_longer_worked_for(tmp_path: Path) -> None:
+    limit = {"terms.receivable_most_kale": "0"}
+    shift = Shift(tmp_path, farmers=1, neighbours=12, options=limit)
+    himself = shift.stead.bench.account("self-custody", kale=100)
+    terms = Terms(fee_bps=1_000)
+    watched = Farmer(0, "himself", himself.public_key, Custody.WATCHED, FarmerState.ACTIVE, None, terms)
+    shift.pool.farmers.add([watched], who="test", seal=shift.pool.seal_terms)
+
+    def plant() -> None:
+        shift.stead.bench.accept(shift.stead.bench.plant(himself, KALE))
+
+    # Once in each of two blocks: the first reward makes him a debtor.
+    shift.at[66] = plant
+    shift.at[130] = plant
+    shift.mine(3)
+    number = shift.pool.farmers.get("himself").number
+    states = [record.state for record in shift.pool.pails.of_farmer(number, 0, 9)]
+    assert states == [PailState.HARVESTED, PailState.FORFEITED]
+    shift.pool.close()
+
+
 def test_a_dry_run_decides_and_leaves_store_and_chain_as_they_were(tmp_path: Path) -> None:
     shift = Shift(tmp_path, farmers=2, neighbours=12)
 

@@ -146,6 +146,7 @@ def make_lanes(
     *,
     index: int,
     every: int | None,
+    debtors: frozenset[int] = frozenset(),
 ) -> list[Lane]:
     """Make a lane of each farmer that the pool looks after.
 
@@ -157,6 +158,7 @@ def make_lanes(
         proofs: the best by farmer.
         index: FarmIndex.
         every: harvest after so many blocks whatever the terms say; None to follow them.
+        debtors: farmers who owe the pool more than they may: nothing is worked for them.
     """
     plants: dict[int, set[int]] = defaultdict(set)
     for number, block in under_way.plants:
@@ -174,7 +176,7 @@ def make_lanes(
                 farmer.number,
                 farmer.address,
                 plants=farmer.state is FarmerState.ACTIVE and available is not None,
-                works=True,
+                works=farmer.number not in debtors,
                 stake=None if kale is None else farmer.terms.stake.of(kale),
                 available=available,
                 proof=proofs.get(farmer.number),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kalepool.services.channels import Sources
     from kalepool.services.grinding import Grinder
     from kalepool.services.harvesting import Harvester
+    from kalepool.services.receivables import Receivables
     from kalepool.services.reconcile import Reconciler
     from kalepool.services.submit import Submitter
 
@@ -61,6 +62,7 @@ class Means:
     reconciler: Reconciler
     harvester: Harvester
     grinder: Grinder
+    receivables: Receivables
     operator: str
     policy: Policy
     day_most: int

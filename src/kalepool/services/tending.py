@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kalepool.core import strategy
+from kalepool.core.farmers import Custody
 from kalepool.core.intents import Kind
 from kalepool.core.records import View
 from kalepool.core.rounds import Lane, Wait, decide
@@ -227,6 +228,9 @@ class Tender:
         farmers = [
             replace(farmer, terms=self._terms[farmer.number].terms) for farmer in look.farmers.values()
         ]
+        debtors: frozenset[int] = frozenset()
+        if any(farmer.custody is Custody.WATCHED for farmer in farmers):
+            debtors = self._means.receivables.beyond_limit()
         return make_lanes(
             farmers,
             self.accounts,
@@ -235,6 +239,7 @@ class Tender:
             self._means.grinder.proofs(),
             index=look.snapshot.farm.index,
             every=self._every,
+            debtors=debtors,
         )
 
     async def _learn(self, lanes: Sequence[Lane], look: Look, target: int) -> None:
