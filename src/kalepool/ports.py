@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from kalepool.core.bookings import Booking
     from kalepool.core.chain import AccountState, Found, Happenings, SendAnswer, Snapshot, Tip
     from kalepool.core.classic import Newcomer, Payment
     from kalepool.core.farm import Proof
@@ -204,6 +205,9 @@ class Vault(Protocol):
     def seal(self, message: bytes) -> bytes:
         """Give the MAC of terms and payout addresses, 32 bytes, under a key of the vault's."""
 
+    def seal_holds(self, message: bytes, seal: bytes) -> bool:
+        """Tell whether a seal is this vault's over this message."""
+
     def address_of(self, seed: Secret) -> str:
         """Give the G address of a written seed, S...
 
@@ -366,6 +370,15 @@ class Books(Protocol):
     def post(self, key: str, postings: Sequence[tuple[str, str, int]], *, at: float, why: str = "") -> bool:
         """Book what no intent of ours did, such as a stranger's harvest; False where the key was booked before."""
 
+    def post_all(self, bookings: Sequence[Booking]) -> list[bool]:
+        """Book many in one transaction; False where one was booked before, or has no postings."""
+
+    def find(self, keys: Sequence[str]) -> Mapping[str, Booking]:
+        """Give what is booked under these keys; what is not is left out."""
+
+    def last_paid(self, prefix: str) -> Mapping[str, float]:
+        """Give the network time when something last went out of each account that begins so."""
+
     def balance(self, account: str, asset: str) -> int:
         """Give the balance of an account."""
 
@@ -400,6 +413,17 @@ class Pails(Protocol):
 
     def alive(self, *states: PailState) -> list[PailRecord]:
         """Give pails that something must still be done about, all or those in given states, by block and farmer."""
+
+    def unsettled(self, most: int, *, without: Collection[int] = ()) -> list[PailRecord]:
+        """Give pails that are over and not settled yet, by block and farmer.
+
+        Args:
+            most: how many at most.
+            without: numbers of farmers who are left out.
+        """
+
+    def mark_settled(self, keys: Sequence[tuple[int, int]]) -> None:
+        """Take pails, (farmer's number, block), out of those that wait to be settled."""
 
     def counts(self) -> Mapping[PailState, int]:
         """Give how many pails of all farmers are in each state."""

@@ -27,10 +27,21 @@ FARMER = Farmer(7, "ada", "GA", Custody.CUSTODIAL, FarmerState.ACTIVE, 3, Terms(
         replace(FARMER, terms=replace(FARMER.terms, harvest_every=2)),
         replace(FARMER, terms=replace(FARMER.terms, stake=Stake(stroops=1_000))),
         replace(FARMER, terms=replace(FARMER.terms, stake=Stake(bps=999))),
+        replace(FARMER, terms=replace(FARMER.terms, payout_from=1)),
+        replace(FARMER, terms=replace(FARMER.terms, payout_every_h=1)),
+        replace(FARMER, terms=replace(FARMER.terms, exit_delay_h=0)),
+        replace(FARMER, terms=replace(FARMER.terms, memo="7")),
     ],
 )
 def test_terms_of_another_farmer_or_of_another_content_are_another_message(other: Farmer) -> None:
     assert terms_message(other, other.terms, 0) != terms_message(FARMER, FARMER.terms, 0)
+
+
+def test_a_seal_of_before_payouts_had_terms_still_holds() -> None:
+    assert terms_message(FARMER, FARMER.terms, 5) == (
+        b'["terms",{"address":"GA","custody":"custodial","farmer":7,"fee_bps":0,"from_block":5,'
+        b'"harvest_every":1,"name":"ada","payout":"GP","share_bps":10000,"stake_bps":1000,"stake_stroops":null}]'
+    )
 
 
 def test_terms_from_another_block_are_another_message() -> None:

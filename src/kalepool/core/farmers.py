@@ -6,10 +6,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from kalepool.core.amounts import MAX_I64
 from kalepool.errors import UsageError
 
 BPS: Final = 10_000
 """Basis points in a whole: 100 % is 10,000."""
+
+MAX_HOURS: Final = 8_784
+"""A rhythm or a delay is a year at most."""
+
+MAX_MEMO_BYTES: Final = 28
+"""What the network takes as a text."""
 
 
 class Custody(StrEnum):
@@ -79,6 +86,10 @@ class Terms:
         share_bps: his part of the reward after the fee, in basis points.
         fee_bps: the platform's part of the reward, in basis points.
         payout: G address that his share is paid to; None to leave it in his wallet.
+        payout_from: stroops; less than this waits.
+        payout_every_h: hours between payouts, of network time; 0 for whenever there is one.
+        exit_delay_h: hours between the wish to leave and the end, of network time.
+        memo: what his payout address wants to see, at most 28 bytes; empty for none.
     """
 
     stake: Stake = Stake(bps=1_000)
@@ -86,6 +97,10 @@ class Terms:
     share_bps: int = BPS
     fee_bps: int = 0
     payout: str | None = None
+    payout_from: int = 0
+    payout_every_h: int = 0
+    exit_delay_h: int = 24
+    memo: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.harvest_every <= 20:  # noqa: PLR2004 - the range promised on the command line
@@ -95,6 +110,13 @@ class Terms:
                 raise UsageError(
                     f"the {name} is a whole number of basis points, 0 to 10000", hint="10000 are 100%"
                 )
+        if type(self.payout_from) is not int or not 0 <= self.payout_from <= MAX_I64:
+            raise UsageError("a payout begins at an amount that is not negative", hint="0 pays always")
+        for name, hours in (("payout rhythm", self.payout_every_h), ("exit delay", self.exit_delay_h)):
+            if type(hours) is not int or not 0 <= hours <= MAX_HOURS:
+                raise UsageError(f"the {name} is a whole number of hours", hint=f"0 to {MAX_HOURS}")
+        if len(self.memo.encode()) > MAX_MEMO_BYTES or not self.memo.isprintable():
+            raise UsageError(f"a memo is one line of at most {MAX_MEMO_BYTES} bytes", hint="shorten it")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,20 @@ def terms_message(farmer: Farmer, terms: Terms, from_block: int) -> bytes:
             "share_bps": terms.share_bps,
             "fee_bps": terms.fee_bps,
             "payout": terms.payout,
+            **_beyond_default(terms),
         },
     )
+
+
+def _beyond_default(terms: Terms) -> dict[str, object]:
+    """Give what later versions added, where it is not as it was before: so seals of before still hold."""
+    added = {
+        "payout_from": (terms.payout_from, 0),
+        "payout_every_h": (terms.payout_every_h, 0),
+        "exit_delay_h": (terms.exit_delay_h, 24),
+        "memo": (terms.memo, ""),
+    }
+    return {name: value for name, (value, before) in added.items() if value != before}
 
 
 def audit_entry(row: AuditRow) -> bytes:

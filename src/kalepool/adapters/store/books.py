@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from kalepool.core.bookings import Booking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +57,14 @@ def post_all(store: Store, entries: Sequence[Entry]) -> None:
         store.execute_many("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", sealed)
 
 
+def _bookings(rows: Sequence[tuple[str, str, str, int, float, str]]) -> dict[str, Booking]:
+    found: dict[str, Booking] = {}
+    for key, account, asset, stroops, at, why in rows:
+        before = found[key].postings if key in found else ()
+        found[key] = Booking(key, (*before, (account, asset, stroops)), at, why)
+    return found
+
+
 class StoreBooks:
     """The books of a store. Fulfils ``ports.Books``."""
 
@@ -71,6 +82,41 @@ class StoreBooks:
                 return False
             post_all(self._store, [Entry(key, tuple(postings), at, why)])
             return True
+
+    def post_all(self, bookings: Sequence[Booking]) -> list[bool]:
+        """Book many in one transaction; False where one was booked before, or has no postings.
+
+        Raises:
+            InternalError: when postings do not sum to zero for each asset.
+        """
+        with self._store.atomic():
+            known = self.find([one.key for one in bookings])
+            fresh: dict[str, Booking] = {}
+            answers = []
+            for one in bookings:
+                new = one.key not in known and one.key not in fresh and bool(one.postings)
+                answers.append(new)
+                if new:
+                    fresh[one.key] = one
+            post_all(self._store, [Entry(one.key, one.postings, one.at, one.why) for one in fresh.values()])
+        return answers
+
+    def find(self, keys: Sequence[str]) -> dict[str, Booking]:
+        """Give what is booked under these keys; what is not is left out."""
+        rows = self._store.all(
+            "SELECT key, account, asset, stroops, entries.at, why FROM entries "
+            "JOIN postings ON entry = number WHERE key IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(keys)),),
+        )
+        return _bookings(rows)
+
+    def last_paid(self, prefix: str) -> dict[str, float]:
+        """Give when something last went out of each account that begins so: network time, Unix seconds."""
+        rows = self._store.all(
+            "SELECT account, max(at) FROM postings WHERE account GLOB ? AND stroops < 0 GROUP BY account",
+            (f"{prefix}*",),
+        )
+        return dict(rows)
 
     def balance(self, account: str, asset: str) -> int:
         """Give the balance of an account; 0 where nothing was ever posted."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from kalepool.adapters.store.db import Store
 
-_TERMS: Final = "stake_bps, stake_stroops, harvest_every, share_bps, fee_bps, payout"
+_TERMS: Final = "stake_bps, stake_stroops, harvest_every, share_bps, fee_bps, payout, payout_from, payout_every_h, exit_delay_h, memo"
 
 
 class StoreFarmers:
@@ -205,6 +205,10 @@ class StoreFarmers:
             terms.share_bps,
             terms.fee_bps,
             terms.payout,
+            terms.payout_from,
+            terms.payout_every_h,
+            terms.exit_delay_h,
+            terms.memo,
         )
         return (number, version, from_block, *columns, seal, who, self._now())
 
@@ -215,7 +219,10 @@ _LATEST: Final = f"""
         AND version = (SELECT max(version) FROM terms AS last WHERE last.farmer = number)
 """  # noqa: S608 - fixed words
 
-_ADD_TERMS: Final = "INSERT INTO terms VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_TERMS: Final = (
+    f"INSERT INTO terms (farmer, version, from_block, {_TERMS}, seal, who, at) "  # noqa: S608 - fixed words
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _ADD_MOVE: Final = "INSERT INTO farmer_moves (farmer, was, became, who, why, at) VALUES (?, ?, ?, ?, ?, ?)"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from kalepool.adapters.store.books import Entry, post_all
 from kalepool.adapters.store.intent_rows import attempt_row, judged_attempts, load_intents
 from kalepool.core.intents import Intent, Plan, Settlement, State, Verdict, check_move
+from kalepool.core.shares import OWED, discharged
 from kalepool.errors import InternalError, LockedError
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class StoreJournal:
         self.settle_all([Settlement(intent, tuple(postings), at, why)])
 
     def settle_all(self, settlements: Sequence[Settlement]) -> None:
-        """Settle many in one transaction, all or none.
+        """Settle many in one transaction, all or none. Claims that an intent reserved are paid by it.
 
         Raises:
             InternalError: when a move is not legal, or postings do not sum to zero.
@@ -179,10 +180,17 @@ class StoreJournal:
         with self._store.atomic():
             for current in set(self._owned([settlement.intent for settlement in settlements]).values()):
                 check_move(current, State.SETTLED)
+            promised = self._promised([settlement.intent for settlement in settlements])
             post_all(
                 self._store,
                 [
-                    Entry(f"intent:{done.intent}", done.postings, done.at, done.why, done.intent)
+                    Entry(
+                        f"intent:{done.intent}",
+                        (*done.postings, *discharged(promised.get(done.intent, ()))),
+                        done.at,
+                        done.why,
+                        done.intent,
+                    )
                     for done in settlements
                 ],
             )
@@ -190,6 +198,17 @@ class StoreJournal:
                 "UPDATE intents SET state = 'settled', why = ?, at = ? WHERE number = ?",
                 [(done.why, self._owner.now(), done.intent) for done in settlements],
             )
+
+    def _promised(self, intents: Sequence[int]) -> dict[int, list[tuple[str, str, int]]]:
+        rows = self._store.all(
+            "SELECT intent, account, asset, stroops FROM reserves "
+            "WHERE intent IN (SELECT value FROM json_each(?)) AND account GLOB ?",
+            (json.dumps(list(intents)), f"{OWED}*"),
+        )
+        promised: dict[int, list[tuple[str, str, int]]] = {}
+        for intent, account, asset, stroops in rows:
+            promised.setdefault(intent, []).append((account, asset, stroops))
+        return promised
 
     def open_intents(self, *, mine: bool = True) -> list[Intent]:
         """Give open intents, oldest first.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlite_utils import Database, Migrations
 
-from kalepool.adapters.store import fee_tables
+from kalepool.adapters.store import fee_tables, money_tables
 from kalepool.adapters.store.schema import APPLICATION_ID, STATEMENTS
 from kalepool.errors import ConfigError
 
@@ -29,6 +29,13 @@ def first_tables(db: Database) -> None:
 def fee_totals(db: Database) -> None:
     """Count fees by pail and day, those of the past too."""
     for statement in fee_tables.STATEMENTS:
+        db.conn.execute(statement)
+
+
+@STEPS(name="3 settling and paying")
+def settling_and_paying(db: Database) -> None:
+    """Extend terms by payouts and exits, and keep what waits to be settled."""
+    for statement in money_tables.STATEMENTS:
         db.conn.execute(statement)
 
 

@@ -9,7 +9,7 @@ from kalepool.core.farm import Block
 from kalepool.core.records import BlockRecord, PailRecord, PailState, PailTotal, check_pail_move
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from kalepool.adapters.store.db import Store
 
@@ -72,6 +72,26 @@ class StorePails:
             "SELECT * FROM alive_pails WHERE state IN (SELECT value FROM json_each(?)) ORDER BY block, farmer",
             wanted,
         )
+
+    def unsettled(self, most: int, *, without: Collection[int] = ()) -> list[PailRecord]:
+        """Give pails that are over and not settled yet, by block and farmer.
+
+        Args:
+            most: how many at most.
+            without: numbers of farmers who are left out.
+        """
+        return self._pails(
+            "SELECT * FROM pails WHERE (block, farmer) IN ("
+            "SELECT block, farmer FROM unsettled "
+            "WHERE farmer NOT IN (SELECT value FROM json_each(?)) ORDER BY block, farmer LIMIT ?"
+            ") ORDER BY block, farmer",
+            json.dumps(list(without)),
+            most,
+        )
+
+    def mark_settled(self, keys: Sequence[tuple[int, int]]) -> None:
+        """Take pails, (farmer's number, block), out of those that wait to be settled."""
+        self._store.execute_many("DELETE FROM unsettled WHERE farmer = ? AND block = ?", keys)
 
     def counts(self) -> dict[PailState, int]:
         """Give how many pails of all farmers are in each state."""
