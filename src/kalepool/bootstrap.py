@@ -68,11 +68,14 @@ if TYPE_CHECKING:
     from kalepool.services.means import Means
     from kalepool.services.onboarding import Onboarding
     from kalepool.services.opening import Openings
+    from kalepool.services.paying import Paying
     from kalepool.services.receivables import Receivables
     from kalepool.services.reconcile import Reconciler
     from kalepool.services.recovery import Recovery
     from kalepool.services.remembering import Memory
     from kalepool.services.reporting import Reporting
+    from kalepool.services.restoring import Restoring
+    from kalepool.services.settling import Settling, TermsBook
     from kalepool.services.submit import Submitter
     from kalepool.services.surveying import Survey
     from kalepool.services.sweeping import Sweeper
@@ -596,6 +599,9 @@ class Pool:
             harvest_every=self.config.whole("terms.harvest_every"),
             share_bps=self.config.whole("terms.share_bps"),
             fee_bps=self.config.whole("terms.fee_bps"),
+            payout_from=self.config.stroops("terms.payout_from_kale"),
+            payout_every_h=self.config.whole("terms.payout_every_h"),
+            exit_delay_h=self.config.whole("terms.exit_delay_h"),
         )
 
     @cached_property
@@ -702,4 +708,61 @@ class Pool:
             record=self.record,
             defaults=self.default_terms,
             who=self.role,
+        )
+
+    # Farmers' money
+
+    @cached_property
+    def terms_book(self) -> TermsBook:
+        """Terms by block, their seals checked."""
+        from kalepool.services.settling import TermsBook  # noqa: PLC0415
+
+        return TermsBook(self.farmers, self.vault)
+
+    @cached_property
+    def settling(self) -> Settling:
+        """Says what is owed."""
+        from kalepool.services.settling import Rules, Settling  # noqa: PLC0415
+
+        rules = Rules(
+            pays=self.config.flag("compensation.pays"),
+            month_most=self.config.stroops("compensation.month_most_kale"),
+        )
+        return Settling(self.farmers, self.pails, self.blocks, self.books, self.store, self.terms_book, rules)
+
+    @cached_property
+    def restoring(self) -> Restoring:
+        """Knows whether payments may be unknown to this store; after ``connect``."""
+        from kalepool.services.restoring import Restoring  # noqa: PLC0415
+
+        return Restoring(
+            facts=self.facts,
+            journal=self.journal,
+            farmers=self.farmers,
+            channels=self.channels,
+            chain=self.chain,
+            operator=self.addresses.operator,
+            record=self.record,
+        )
+
+    @cached_property
+    def paying(self) -> Paying:
+        """Pays what is owed; after ``connect``."""
+        from kalepool.services.paying import Paying  # noqa: PLC0415
+
+        _, issuer = self.network.asset
+        return Paying(
+            farmers=self.farmers,
+            terms=self.terms_book,
+            books=self.books,
+            journal=self.journal,
+            channels=self.channels,
+            chain=self.chain,
+            clock=self.clock,
+            composer=self.composer,
+            errands=self.errands,
+            restoring=self.restoring,
+            operator=self.vault.operator,
+            issuer=issuer,
+            pool_from=self.config.stroops("payout.pool_from_kale"),
         )

@@ -233,11 +233,26 @@ KEYS: Final[tuple[Key, ...]] = (
         _whole(0, 10_000),
     ),
     Key(
+        "terms.payout_from_kale", "0", "Less than this of a new farmer's share is not paid out yet.", _amount
+    ),
+    Key("terms.payout_every_h", 0, "Hours between a new farmer's payouts, at least.", _whole(0, 8_784)),
+    Key(
+        "terms.exit_delay_h", 24, "Hours between a new farmer's wish to leave and his end.", _whole(0, 8_784)
+    ),
+    Key(
         "terms.receivable_most_kale",
         "100",
         "Fees that a self-custody farmer may owe; beyond that the pool does not work for him.",
         _amount,
     ),
+    Key("payout.pool_from_kale", "1", "Less than this of the pool's part stays in a wallet.", _amount),
+    Key(
+        "compensation.pays",
+        True,
+        "The pool owes a farmer the stake that it lost him: planted and not worked, or not harvested in time.",
+        _flag,
+    ),
+    Key("compensation.month_most_kale", "1000", "All of it in one calendar month, at most.", _amount),
 )
 _BY_NAME: Final = {key.name: key for key in KEYS}
 

@@ -167,7 +167,22 @@ class Composer(Protocol):
     def pay(
         self, source: str, *, payments: Sequence[Payment], max_time: int, memo: str = ""
     ) -> Callable[[int], Sealed]:
-        """Prepare payments from one account, at most 100, with a memo of at most 28 bytes."""
+        """Prepare at most 100 payments in one transaction of a source; each may have a payer of its own."""
+
+    def trust(self, source: str, *, max_time: int) -> Callable[[int], Sealed]:
+        """Prepare a KALE trustline of one account, whose reserve it carries itself."""
+
+    def leave(
+        self,
+        source: str,
+        *,
+        last: Sequence[Payment],
+        heir: str,
+        has_trustline: bool,
+        max_time: int,
+        memo: str = "",
+    ) -> Callable[[int], Sealed]:
+        """Prepare the end of an account: last payments, its trustline, its merge into the heir's."""
 
     def classic_fee(self, operations: int) -> int:
         """Give the most that a transaction of so many operations without a contract can cost, in stroops."""
@@ -356,6 +371,9 @@ class Journal(Protocol):
 
     def states(self, purposes: Sequence[str]) -> Mapping[str, State]:
         """Give where the intents of these purposes stand; a purpose never begun is left out."""
+
+    def landed(self, purposes: Sequence[str]) -> Mapping[str, str]:
+        """Give the hash, hex, of the transaction that settled each of these purposes; others are left out."""
 
     def last_sequence(self, source: str) -> int | None:
         """Give the highest sequence number signed for an account whose attempt is not dead."""

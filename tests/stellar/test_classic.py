@@ -109,7 +109,7 @@ def test_who_leaves_takes_his_kale_and_gives_the_reserves_back(pool: Pool) -> No
     pool.close()
     last = Payment(payout.public_key, 3 * KALE)
     lane = pool.lane(pool.keys[one.address])
-    sealed = pool.transactions.leave(lane, pool.bounds(), 100, last)
+    sealed = pool.transactions.leave(lane, pool.bounds(), 100, [last])
     run(pool.broadcaster.send([sealed.envelope]))
     pool.close()
     assert pool.applied(sealed.inner_hash).result.is_success
@@ -117,6 +117,30 @@ def test_who_leaves_takes_his_kale_and_gives_the_reserves_back(pool: Pool) -> No
     assert pool.kale_of(payout) == 3 * KALE
     mine = run(pool.chain.accounts([pool.operator.public_key]))[pool.operator.public_key]
     assert mine.xlm - mine.spendable == XLM
+
+
+def test_many_pay_in_one_transaction_and_all_of_them_or_none(pool: Pool) -> None:
+    payers = [pool.member(f"payer {number}", kale=10) for number in range(19)]
+    taker, channel = pool.member("taker", kale=0), pool.member("channel")
+    stranger = pool.member("stranger")
+    good = [Payment(taker.public_key, KALE, source=one.public_key) for one in payers]
+    bad = [*good[:-1], Payment(stranger.public_key, KALE, source=payers[-1].public_key)]
+    for payments, arrived in ((bad, 0), (good, 19 * KALE)):
+        sealed = pool.transactions.pay(payments, pool.lane(channel), pool.bounds(), 100, "a memo")
+        run(pool.broadcaster.send([sealed.envelope]))
+        pool.close()
+        assert pool.applied(sealed.inner_hash).result.is_success == bool(arrived)
+        assert pool.kale_of(taker) == arrived
+
+
+def test_the_operator_gets_a_trustline_whose_reserve_he_carries_himself(pool: Pool) -> None:
+    before = pool.xlm(pool.operator)
+    sealed = pool.transactions.trust(pool.lane(pool.operator), pool.bounds(), 100)
+    run(pool.broadcaster.send([sealed.envelope]))
+    pool.close()
+    assert pool.kale_of(pool.operator) == 0
+    mine = run(pool.chain.accounts([pool.operator.public_key]))[pool.operator.public_key]
+    assert (before - mine.xlm, mine.xlm - mine.spendable) == (100, 3 * XLM // 2)
 
 
 def test_the_operator_does_not_leave(pool: Pool) -> None:

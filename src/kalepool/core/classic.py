@@ -44,17 +44,19 @@ class Newcomer:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A payment of the transaction's source.
+    """A payment.
 
     Attributes:
         destination: G address.
         amount: stroops, more than 0.
         is_xlm: XLM, or KALE.
+        source: who pays, G address, and signs; None for the transaction's source.
     """
 
     destination: str
     amount: int
     is_xlm: bool = False
+    source: str | None = None
 
 
 def newcomer(address: str, state: AccountState | None, *, trusts: bool = True) -> Newcomer | None:

@@ -110,7 +110,11 @@ class TermsBook:
         self._farmers = farmers
         self._vault = vault
         self._agreed: dict[int, list[SealedTerms]] = {}
-        self._checked: set[tuple[int, int, bytes]] = set()
+        self._checked: set[tuple[Farmer, SealedTerms]] = set()
+
+    def look_again(self) -> None:
+        """Read anew what was agreed: another process may have agreed something else since."""
+        self._agreed.clear()
 
     def at(self, farmer: Farmer, block: int) -> SealedTerms:
         """Give the terms of a farmer's pail in a block.
@@ -130,9 +134,9 @@ class TermsBook:
         return self._check(farmer, self._farmers.agreed(farmer.number)[-1])
 
     def _check(self, farmer: Farmer, sealed: SealedTerms) -> SealedTerms:
-        key = farmer.number, sealed.from_block, sealed.seal
-        message = terms_message(farmer, sealed.terms, sealed.from_block)
+        key = farmer, sealed
         if key not in self._checked:
+            message = terms_message(farmer, sealed.terms, sealed.from_block)
             if not self._vault.seal_holds(message, sealed.seal):
                 raise BrokenSealError(
                     f"the terms of '{farmer.name}' do not carry this vault's seal",
@@ -184,6 +188,7 @@ class Settling:
         skipped: set[int] = set()
         while True:
             with self._store.atomic():
+                self._terms.look_again()
                 waiting = self._pails.unsettled(_AT_ONCE, without=skipped)
                 if not waiting:
                     return done
@@ -250,6 +255,7 @@ class Settling:
             BrokenSealError: when his terms do not carry this vault's seal.
         """
         farmer = self._farmers.get(name)
+        self._terms.look_again()
         over = (PailState.HARVESTED, PailState.FORFEITED, PailState.EXPIRED)
         records = [one for one in self._pails.of_farmer(farmer.number, first, last) if one.state in over]
         keys = [_key(record) for record in records]

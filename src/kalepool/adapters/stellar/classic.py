@@ -48,10 +48,17 @@ def pay(payments: Sequence[Payment], asset: Asset) -> list[bytes]:
     """
     if not 0 < len(payments) <= MAX_OPERATIONS:
         raise UsageError(f"a transaction makes 1 to {MAX_OPERATIONS} payments, not {len(payments)}")
-    return [operation(_payment(payment, asset)) for payment in payments]
+    return [operation(_payment(payment, asset), payment.source) for payment in payments]
 
 
-def leave(heir: str, asset: Asset, last: Payment | None = None, *, has_trustline: bool = True) -> list[bytes]:
+def trust(asset: Asset) -> list[bytes]:
+    """Write the operation by which the source gets a trustline, its reserve carried by itself."""
+    return [operation(_trust(asset, MAX_I64))]
+
+
+def leave(
+    heir: str, asset: Asset, last: Sequence[Payment] = (), *, has_trustline: bool = True
+) -> list[bytes]:
     """Write the operations by which the source gives up its trustline and its account.
 
     The network refuses to remove a trustline that still holds something.
@@ -59,10 +66,10 @@ def leave(heir: str, asset: Asset, last: Payment | None = None, *, has_trustline
     Args:
         heir: receives what XLM is left; reserves go back to who carried them.
         asset: KALE.
-        last: a payment before that, which empties the trustline.
+        last: payments before that, which empty the trustline.
         has_trustline: whether there is one.
     """
-    operations = [] if last is None else pay([last], asset)
+    operations = pay(last, asset) if last else []
     if has_trustline:
         operations.append(operation(_trust(asset, 0)))
     return [*operations, operation(_merge(heir))]

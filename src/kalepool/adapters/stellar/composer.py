@@ -155,6 +155,42 @@ class StellarComposer:
             payments, Lane(source, sequence), Bounds(max_time), bid, memo
         )
 
+    def trust(self, source: str, *, max_time: int) -> Callable[[int], Sealed]:
+        """Prepare a KALE trustline of one account, whose reserve it carries itself."""
+        bid = self._classic_bid(1)
+        return lambda sequence: self._transactions.trust(Lane(source, sequence), Bounds(max_time), bid)
+
+    def leave(
+        self,
+        source: str,
+        *,
+        last: Sequence[Payment],
+        heir: str,
+        has_trustline: bool,
+        max_time: int,
+        memo: str = "",
+    ) -> Callable[[int], Sealed]:
+        """Prepare the end of an account, the operator paying the fee: last payments, its trustline, its merge.
+
+        Args:
+            source: the account that ends.
+            last: payments that empty it; others may pay in them too.
+            heir: receives what XLM is left, G address.
+            has_trustline: whether there is one to be removed.
+            max_time: network time after which it must not land.
+            memo: at most 28 bytes.
+        """
+        bid = self._classic_bid(len(last) + has_trustline + 1)
+        return lambda sequence: self._transactions.leave(
+            Lane(source, sequence),
+            Bounds(max_time),
+            bid,
+            last,
+            heir=heir,
+            has_trustline=has_trustline,
+            memo=memo,
+        )
+
     def classic_fee(self, operations: int) -> int:
         """Give the most that a transaction of so many operations without a contract can cost, in stroops."""
         return self._classic_bid(operations) * (operations + 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from kalepool.adapters.stellar import envelopes, wire
 from kalepool.adapters.stellar.calls import Plant
-from kalepool.adapters.stellar.classic import leave, pay, sponsor
+from kalepool.adapters.stellar.classic import leave, pay, sponsor, trust
 from kalepool.adapters.stellar.envelopes import BASE_FEE, Bounds, Lane, Sealed
 from kalepool.adapters.stellar.templates import Leeway, learn, soroban_data
 from kalepool.errors import RejectedError, UsageError
@@ -182,20 +182,39 @@ class Transactions:
     def pay(
         self, payments: Sequence[Payment], lane: Lane, bounds: Bounds, bid: int, memo: str = ""
     ) -> Sealed:
-        """Build and sign payments from one account, at most 100. The bid is per operation, as above."""
+        """Build and sign payments, at most 100, from at most 20 accounts, the lane's counted.
+
+        All of them are made, or none. The bid is per operation, as above.
+        """
         operations = pay(payments, self.deployment.network.asset)
-        return self._classic("payment", operations, lane, bounds, [lane.source], bid, memo)
+        return self._classic("payment", operations, lane, bounds, _signers(lane, payments), bid, memo)
+
+    def trust(self, lane: Lane, bounds: Bounds, bid: int) -> Sealed:
+        """Build and sign a KALE trustline of the lane's account, whose reserve it carries itself."""
+        operations = trust(self.deployment.network.asset)
+        return self._classic("trustline", operations, lane, bounds, [lane.source], bid)
 
     def leave(
         self,
         lane: Lane,
         bounds: Bounds,
         bid: int,
-        last: Payment | None = None,
+        last: Sequence[Payment] = (),
         *,
+        heir: str | None = None,
         has_trustline: bool = True,
+        memo: str = "",
     ) -> Sealed:
-        """Build and sign the end of an account: a last payment, its trustline, its merge into the operator's.
+        """Build and sign the end of an account: last payments, its trustline, its merge.
+
+        Args:
+            lane: of the account that ends.
+            bounds: when it may land.
+            bid: fee for each operation, stroops, at least 100.
+            last: payments before that; who else pays in them signs too.
+            heir: receives what XLM is left, G address; the operator where it is None.
+            has_trustline: whether there is one to be removed.
+            memo: at most 28 bytes.
 
         Raises:
             UsageError: for the operator's own account.
@@ -203,8 +222,8 @@ class Transactions:
         if lane.source == self.operator:
             raise UsageError("the operator's account cannot be merged into itself")
         asset = self.deployment.network.asset
-        operations = leave(self.operator, asset, last, has_trustline=has_trustline)
-        return self._classic("exit", operations, lane, bounds, [lane.source], bid)
+        operations = leave(heir or self.operator, asset, last, has_trustline=has_trustline)
+        return self._classic("exit", operations, lane, bounds, _signers(lane, last), bid, memo)
 
     def _classic(
         self,
@@ -288,3 +307,7 @@ class Transactions:
 def _check_source(call: ContractCall, source: str) -> None:
     if isinstance(call, Plant) and source != call.farmer:
         raise UsageError("a plant is sent by the farmer's own account, whose signature is the consent")
+
+
+def _signers(lane: Lane, payments: Sequence[Payment]) -> list[str]:
+    return list(dict.fromkeys([lane.source, *(one.source or lane.source for one in payments)]))

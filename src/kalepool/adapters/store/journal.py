@@ -253,6 +253,16 @@ class StoreJournal:
         )
         return {purpose: State(state) for purpose, state in rows}
 
+    def landed(self, purposes: Sequence[str]) -> dict[str, str]:
+        """Give the hash, hex, of the transaction that settled each of these purposes; others are left out."""
+        rows = self._store.all(
+            "SELECT purpose, outer_hashes FROM intents JOIN attempts ON intent = intents.number "
+            "WHERE state = 'settled' AND verdict = 'landed' "
+            "AND purpose IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(purposes)),),
+        )
+        return {purpose: json.loads(hashes)[-1] for purpose, hashes in rows}
+
     def last_sequence(self, source: str) -> int | None:
         """Give the highest sequence number signed for an account whose attempt is not dead."""
         highest: int | None = self._store.value(
