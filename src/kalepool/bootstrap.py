@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from kalepool.services.balances import Balances
     from kalepool.services.channels import Sources
     from kalepool.services.errands import Errands
+    from kalepool.services.exiting import Exiting
     from kalepool.services.funding import Funding
     from kalepool.services.gathering import Gathering
     from kalepool.services.grinding import Grinder
@@ -765,4 +766,28 @@ class Pool:
             operator=self.vault.operator,
             issuer=issuer,
             pool_from=self.config.stroops("payout.pool_from_kale"),
+        )
+
+    @cached_property
+    def exiting(self) -> Exiting:
+        """Lets farmers leave; after ``connect``."""
+        from kalepool.services.exiting import Exiting  # noqa: PLC0415
+
+        return Exiting(
+            farmers=self.farmers,
+            terms=self.terms_book,
+            pails=self.pails,
+            facts=self.facts,
+            journal=self.journal,
+            store=self.store,
+            chain=self.chain,
+            clock=self.clock,
+            composer=self.composer,
+            errands=self.errands,
+            settling=self.settling,
+            paying=self.paying,
+            restoring=self.restoring,
+            operator=self.vault.operator,
+            record=self.record,
+            who=self.role,
         )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kalepool.core.farmers import Terms
 from kalepool.core.intents import State
 from kalepool.core.postings import KALE as KALE_NAME
 from kalepool.core.records import RESTORED
@@ -215,7 +214,7 @@ def test_a_crash_after_planning_leaves_every_claim_free(box: Cashbox) -> None:
     def die(*_: object) -> None:
         raise PowerCutError
 
-    box.pool.journal.sign_all = die  # type: ignore[method-assign]
+    box.pool.journal.sign_all = die  # type: ignore[assignment, method-assign]
     with pytest.raises(PowerCutError):
         box.payout()
     box.crash()
@@ -235,7 +234,7 @@ def test_a_payment_of_unknown_outcome_stops_its_own_lines_alone(box: Cashbox) ->
     box.pool.journal.mark([intent.number], State.SENT)
     box.pool.journal.mark([intent.number], State.UNRESOLVED, why="nodes have lost its history")
     earn(box, farmers, 8)
-    box.pool.reconciler.reconcile = nothing  # type: ignore[method-assign]
+    box.pool.reconciler.reconcile = nothing  # type: ignore[assignment, method-assign]
     box.pool.settling.settle()
     plan = box.play(box.plan())
     assert [one.number for one in plan.unresolved] == [intent.number]
@@ -376,4 +375,3 @@ def test_an_old_store_brought_back_as_a_file_is_noticed_by_sequence_numbers(box:
     box.play(confirm(box))
     assert "channel 0" in box.pool.audit.rows()[-1].what
     assert box.play(box.plan()).lines != []
-    assert Terms().payout is None

@@ -218,7 +218,7 @@ class Paying:
             ):
                 continue
             # Who leaves is paid by his exit, all of it at once.
-            if farmer.state in (FarmerState.EXITING, FarmerState.EXITED):
+            if farmer.state is FarmerState.EXITING:
                 continue
             try:
                 agreed.append((farmer, self._terms.latest(farmer).terms))
@@ -277,7 +277,7 @@ class Paying:
             )
         paid = Paid()
         if plan.trusts:
-            await self._trust()
+            await self.trust()
         waiting = deque(plan.batches)
         tried: Counter[str] = Counter()
         total = sum(map(len, plan.batches))
@@ -292,7 +292,12 @@ class Paying:
             self._channels.release()
         return paid
 
-    async def _trust(self) -> None:
+    async def trust(self) -> None:
+        """Give the operator's account a KALE trustline, unless it has one.
+
+        Raises:
+            RejectedError: when that failed.
+        """
         (state,) = (await self._chain.accounts([self._operator])).values()
         if state.kale is not None:
             return
