@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from kalepool.core.records import AuditRow
     from kalepool.networks import KnownNetwork
     from kalepool.secret import Secret
+    from kalepool.services.auditing import Auditing
     from kalepool.services.balances import Balances
     from kalepool.services.channels import Sources
     from kalepool.services.errands import Errands
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from kalepool.services.submit import Submitter
     from kalepool.services.surveying import Survey
     from kalepool.services.sweeping import Sweeper
+    from kalepool.services.withdrawing import Withdrawing
     from kalepool.services.witness import Witness
 
 
@@ -791,3 +793,29 @@ class Pool:
             record=self.record,
             who=self.role,
         )
+
+    @cached_property
+    def withdrawing(self) -> Withdrawing:
+        """Takes out what is the operator's; after ``connect``."""
+        from kalepool.services.withdrawing import Withdrawing  # noqa: PLC0415
+
+        _, issuer = self.network.asset
+        return Withdrawing(
+            books=self.books,
+            journal=self.journal,
+            chain=self.chain,
+            clock=self.clock,
+            composer=self.composer,
+            errands=self.errands,
+            restoring=self.restoring,
+            operator=self.vault.operator,
+            issuer=issuer,
+            record=self.record,
+        )
+
+    @cached_property
+    def auditing(self) -> Auditing:
+        """Reads the audit log, and tells whether it was tampered with."""
+        from kalepool.services.auditing import Auditing  # noqa: PLC0415
+
+        return Auditing(self.audit, self.vault)

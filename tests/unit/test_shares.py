@@ -142,10 +142,17 @@ def test_the_name_of_a_claim_tells_whose_it_is(claim: Claim, number: int) -> Non
 
 
 def test_claims_that_were_reserved_are_paid_and_other_reserves_are_not_claims() -> None:
-    reserves = [("owed:farmer:3", KALE, 40), ("account:G", XLM, 100), ("owed:pool:3", KALE, 2)]
+    reserves = [
+        ("owed:farmer:3", KALE, 40),
+        ("account:G", XLM, 100),
+        ("owed:pool:3", KALE, 2),
+        ("sent:G", XLM, 9),
+    ]
     assert discharged(reserves) == (
         ("owed:farmer:3", KALE, -40),
         ("paid:farmer:3", KALE, 40),
         ("owed:pool:3", KALE, -2),
         ("paid:pool:3", KALE, 2),
+        ("account:G", XLM, -9),
+        ("external", XLM, 9),
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from kalepool.core.amounts import MAX_I64, stroops
 from kalepool.core.farmers import BPS, Custody
-from kalepool.core.postings import KALE
+from kalepool.core.postings import EXTERNAL, KALE, account
 from kalepool.core.records import PailState
 from kalepool.errors import UsageError
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 OWED: Final = "owed:"
 """How accounts begin that hold what is still to be paid; none of them is ever below zero."""
+
+SENT: Final = "sent:"
+"""How a reserve begins that says what a transaction sends out of an account where no event tells of it."""
 
 COMPENSATION: Final = "compensation"
 """What lost stakes have cost the pool, negative."""
@@ -94,6 +97,11 @@ def claim_of(name: str) -> tuple[Claim, int] | None:
         return None
     claim, _, farmer = name.removeprefix(OWED).partition(":")
     return Claim(claim), int(farmer)
+
+
+def sent(address: str) -> str:
+    """Name the reserve of XLM that a transaction sends out of an account: the asset's events do not tell of it."""
+    return f"{SENT}{address}"
 
 
 def paid(claim: Claim, farmer: int) -> str:
@@ -174,16 +182,21 @@ def loss_postings(record: PailRecord, amount: int) -> tuple[Posting, ...]:
 
 
 def discharged(reserves: Iterable[Posting]) -> tuple[Posting, ...]:
-    """Give what it means for claims that a transaction landed which had reserved them: they are paid.
+    """Give what it means that a transaction landed, beside what it told: the claims it had reserved are paid.
 
     Args:
-        reserves: (account, asset, stroops) of an intent; those that are no claims do not count.
+        reserves: (account, asset, stroops) of an intent; most of them mean nothing here.
     """
     postings: list[Posting] = []
     for name, asset, amount in reserves:
         claim = claim_of(name)
         if claim is not None:
             postings += [(name, asset, -amount), (paid(*claim), asset, amount)]
+        elif name.startswith(SENT):
+            postings += [
+                (account(name.removeprefix(SENT)), asset, -amount),
+                (EXTERNAL, asset, amount),
+            ]
     return tuple(postings)
 
 

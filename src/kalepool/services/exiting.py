@@ -299,10 +299,12 @@ class Exiting:
             (f"exit:{farmer.number}", *(f"due:{claim}:{farmer.number}" for claim in Claim)),
             (*reserves, (account(self._operator), XLM, fee)),
         )
+        # XLM in his account is his; where he has none, and no address, there is nothing to inherit.
+        heir = terms.payout if terms.payout is not None and terms.payout in states else self._operator
         build = self._composer.leave(
             farmer.address,
             last=last,
-            heir=quote.destination if quote.destination in states else self._operator,
+            heir=heir,
             has_trustline=state.kale is not None,
             max_time=int(self._clock.now()) + PATIENCE_S,
             memo=terms.memo,

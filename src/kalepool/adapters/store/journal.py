@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from kalepool.adapters.store.books import Entry, post_all
 from kalepool.adapters.store.intent_rows import attempt_row, judged_attempts, load_intents
 from kalepool.core.intents import Intent, Plan, Settlement, State, Verdict, check_move
-from kalepool.core.shares import OWED, discharged
+from kalepool.core.shares import OWED, SENT, discharged
 from kalepool.errors import InternalError, LockedError
 
 if TYPE_CHECKING:
@@ -202,8 +202,8 @@ class StoreJournal:
     def _promised(self, intents: Sequence[int]) -> dict[int, list[tuple[str, str, int]]]:
         rows = self._store.all(
             "SELECT intent, account, asset, stroops FROM reserves "
-            "WHERE intent IN (SELECT value FROM json_each(?)) AND account GLOB ?",
-            (json.dumps(list(intents)), f"{OWED}*"),
+            "WHERE intent IN (SELECT value FROM json_each(?)) AND (account GLOB ? OR account GLOB ?)",
+            (json.dumps(list(intents)), f"{OWED}*", f"{SENT}*"),
         )
         promised: dict[int, list[tuple[str, str, int]]] = {}
         for intent, account, asset, stroops in rows:
