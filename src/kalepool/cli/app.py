@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from kalepool import __version__
+from kalepool.cli.commands.audit import audit
 from kalepool.cli.commands.bench import bench
 from kalepool.cli.commands.db import db
 from kalepool.cli.commands.demo import demo
@@ -21,7 +22,9 @@ from kalepool.cli.commands.farmer import farmer
 from kalepool.cli.commands.harvest import harvest
 from kalepool.cli.commands.init import init
 from kalepool.cli.commands.mine import mine, plant, work
+from kalepool.cli.commands.payout import payout
 from kalepool.cli.commands.report import report
+from kalepool.cli.commands.settle import settle
 from kalepool.cli.commands.status import status
 from kalepool.cli.commands.wallet import wallet
 from kalepool.cli.output import EXIT_BUG, EXIT_INTERRUPTED, Output
@@ -98,6 +101,10 @@ def root(
 app.command("init")(init)
 app.add_typer(farmer, name="farmer")
 app.add_typer(wallet, name="wallet")
+_GROUPS = {group.name for group in app.registered_groups}
+app.command("settle")(settle)
+app.command("payout")(payout)
+app.command("audit")(audit)
 app.command("bench")(bench)
 app.command("devnet")(devnet)
 app.command("demo")(demo)

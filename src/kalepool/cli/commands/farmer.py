@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from kalepool.cli.commands.farmer_exit import exit_
 from kalepool.cli.commands.farmer_view import data_of, details_of, render_details, render_list
 from kalepool.cli.output import EXIT_CODES, Output, output_of
 from kalepool.cli.passphrase import read_secret_line
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 farmer = typer.Typer(
     cls=TyperGroup, no_args_is_help=True, rich_markup_mode=None, help="Add farmers, and change their terms."
 )
+
+farmer.command("exit")(exit_)
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The farmer's name.")]
 _Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Farmers' names.")]

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from kalepool.cli.asking import Yes, confirm, progress
 from kalepool.cli.commands.wallet_keys import export, passphrase
 from kalepool.cli.commands.wallet_recover import recover
+from kalepool.cli.commands.wallet_withdraw import withdraw
 from kalepool.cli.output import EXIT_CODES, Output, output_of
 from kalepool.cli.running import PassphraseFile, open_pool, run_async
 from kalepool.cli.tables import print_table, short
@@ -34,6 +35,7 @@ wallet = typer.Typer(
 wallet.command("export")(export)
 wallet.command("passphrase")(passphrase)
 wallet.command("recover")(recover)
+wallet.command("withdraw")(withdraw)
 
 
 @wallet.command("fund")
