@@ -43,6 +43,11 @@ class Steading:
         assert code == 0, (out, err)
         return json.loads(out)["data"]
 
+    def document(self, *words: str) -> tuple[int, Any]:
+        """Give exit code and JSON document of a command."""
+        code, out, _ = self.run(*words, "--json")
+        return code, json.loads(out)
+
     def pool(self) -> Pool:
         """Look inside."""
         return Pool(load(None, {}, self.folder), "test", lambda: secret(MAIN))

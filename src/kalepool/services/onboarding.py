@@ -31,6 +31,10 @@ class Change:
         share_bps: the farmer's part of the reward after the fee.
         fee_bps: the platform's part of the reward.
         payout: G address, or empty to leave his share in his wallet.
+        payout_from: stroops; less than this waits.
+        payout_every_h: hours between payouts.
+        exit_delay_h: hours between the wish to leave and the end.
+        memo: what the payout address wants to see. Another address is another matter: it begins without.
     """
 
     stake: Stake | None = None
@@ -38,6 +42,10 @@ class Change:
     share_bps: int | None = None
     fee_bps: int | None = None
     payout: str | None = None
+    payout_from: int | None = None
+    payout_every_h: int | None = None
+    exit_delay_h: int | None = None
+    memo: str | None = None
 
     def on(self, terms: Terms) -> Terms:
         """Give terms with this change.
@@ -45,14 +53,23 @@ class Change:
         Raises:
             UsageError: when a value is out of range.
         """
-        return replace(
-            terms,
-            stake=self.stake or terms.stake,
-            harvest_every=terms.harvest_every if self.harvest_every is None else self.harvest_every,
-            share_bps=terms.share_bps if self.share_bps is None else self.share_bps,
-            fee_bps=terms.fee_bps if self.fee_bps is None else self.fee_bps,
-            payout=terms.payout if self.payout is None else self.payout or None,
-        )
+        payout = terms.payout if self.payout is None else self.payout or None
+        memo = self.memo
+        if memo is None:
+            memo = terms.memo if payout == terms.payout else ""
+        given = {
+            name: value
+            for name in (
+                "harvest_every",
+                "share_bps",
+                "fee_bps",
+                "payout_from",
+                "payout_every_h",
+                "exit_delay_h",
+            )
+            if (value := getattr(self, name)) is not None
+        }
+        return replace(terms, stake=self.stake or terms.stake, payout=payout, memo=memo, **given)
 
 
 class Onboarding:
@@ -301,7 +318,8 @@ def worded_terms(terms: Terms) -> str:
     staked = f"{stake.bps} bps" if stake.bps is not None else f"{stake.stroops} stroops"
     return (
         f"stake {staked}, harvest every {terms.harvest_every}, share {terms.share_bps} bps, "
-        f"fee {terms.fee_bps} bps, payout {terms.payout or 'none'}"
+        f"fee {terms.fee_bps} bps, payout {terms.payout or 'none'}, memo {terms.memo or 'none'}, "
+        f"from {terms.payout_from} stroops, every {terms.payout_every_h} h, exit after {terms.exit_delay_h} h"
     )
 
 

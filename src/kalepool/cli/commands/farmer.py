@@ -14,6 +14,7 @@ from kalepool.cli.output import EXIT_CODES, Output, output_of
 from kalepool.cli.passphrase import read_secret_line
 from kalepool.cli.running import PassphraseFile, open_pool, run_async
 from kalepool.core.address import is_account, raw_key
+from kalepool.core.amounts import parse_amount
 from kalepool.core.roster import (
     MAX_CSV_BYTES,
     Applicant,
@@ -164,6 +165,19 @@ def set_(
     payout: Annotated[
         str | None, typer.Option(metavar="G...", help="Where his share is paid to, or `none`.")
     ] = None,
+    payout_from: Annotated[
+        str | None, typer.Option(metavar="KALE", help="Less than this of his share is not paid out yet.")
+    ] = None,
+    payout_every: Annotated[
+        int | None, typer.Option(metavar="HOURS", help="Hours between his payouts, at least.")
+    ] = None,
+    memo: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="What his payout address wants to see; `none` for nothing."),
+    ] = None,
+    exit_delay: Annotated[
+        int | None, typer.Option(metavar="HOURS", help="Hours between his wish to leave and the end.")
+    ] = None,
     email: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Where to write to him, or `none`.")
     ] = None,
@@ -172,7 +186,8 @@ def set_(
     """Agree new terms with a farmer, from the next block on; pails planted before keep theirs."""
     from kalepool.services.onboarding import Change  # noqa: PLC0415 - `--help` does without
 
-    if all(value is None for value in (stake, harvest_every, share, fee, payout, email)):
+    given = (stake, harvest_every, share, fee, payout, payout_from, payout_every, memo, exit_delay, email)
+    if all(value is None for value in given):
         raise UsageError("nothing to set", hint="see `kalepool farmer set --help`")
     change = Change(
         stake=None if stake is None else parse_stake(stake),
@@ -180,6 +195,10 @@ def set_(
         share_bps=None if share is None else parse_bps(share, "a share"),
         fee_bps=None if fee is None else parse_bps(fee, "a fee"),
         payout=payout and ("" if payout == _NONE else parse_payout(payout)),
+        payout_from=None if payout_from is None else parse_amount(payout_from),
+        payout_every_h=payout_every,
+        exit_delay_h=exit_delay,
+        memo="" if memo == _NONE else memo,
     )
     written = email and ("" if email == _NONE else parse_email(email))
     output = output_of(ctx)

@@ -107,6 +107,7 @@ def render_details(console: Console, data: dict[str, Any]) -> None:
         ("share", format_bps(data["share_bps"])),
         ("fee", format_bps(data["fee_bps"])),
         ("payout", data["payout"] or "-"),
+        *_payout_terms(data),
         ("KALE", f"{_kale(data['kale_stroops'])} ({seen})"),
         ("XLM", f"{_kale(data['xlm_stroops'])} ({seen})"),
     ]
@@ -137,7 +138,24 @@ def _terms(terms: Terms) -> dict[str, Any]:
         "harvest_every": terms.harvest_every,
         "share_bps": terms.share_bps,
         "fee_bps": terms.fee_bps,
+        "payout_from_stroops": str(terms.payout_from),
+        "payout_every_h": terms.payout_every_h,
+        "exit_delay_h": terms.exit_delay_h,
+        "memo": terms.memo,
     }
+
+
+def _payout_terms(data: dict[str, Any]) -> list[tuple[str, str]]:
+    """Give what is agreed on payouts and the exit, as far as there is something to say."""
+    lines = []
+    if data["payout"] is not None:
+        words = (
+            [f"from {_kale(data['payout_from_stroops'])} KALE"] if data["payout_from_stroops"] != "0" else []
+        )
+        words += [f"every {data['payout_every_h']} h"] if data["payout_every_h"] else []
+        words += [f"memo {data['memo']}"] if data["memo"] else []
+        lines = [("", ", ".join(words))] if words else []
+    return [*lines, ("exit", f"{data['exit_delay_h']} h after he asks")]
 
 
 def _kale(stroops: str | None) -> str:
