@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from kalepool.core.records import AuditRow
     from kalepool.networks import KnownNetwork
     from kalepool.secret import Secret
-    from kalepool.services.auditing import Auditing
     from kalepool.services.balances import Balances
     from kalepool.services.channels import Sources
     from kalepool.services.errands import Errands
@@ -812,10 +811,3 @@ class Pool:
             issuer=issuer,
             record=self.record,
         )
-
-    @cached_property
-    def auditing(self) -> Auditing:
-        """Reads the audit log, and tells whether it was tampered with."""
-        from kalepool.services.auditing import Auditing  # noqa: PLC0415
-
-        return Auditing(self.audit, self.vault)

@@ -223,9 +223,6 @@ class Vault(Protocol):
     def seal_holds(self, message: bytes, seal: bytes) -> bool:
         """Tell whether a seal is this vault's over this message."""
 
-    def audit_link(self, previous: bytes, entry: bytes) -> bytes:
-        """Give the next link of the audit log, 32 bytes, over the one before and what happened."""
-
     def address_of(self, seed: Secret) -> str:
         """Give the G address of a written seed, S...
 

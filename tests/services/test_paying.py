@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kalepool.core.facts import RESTORED
 from kalepool.core.intents import State
 from kalepool.core.postings import KALE as KALE_NAME
-from kalepool.core.records import RESTORED
 from kalepool.core.shares import Claim, paid
 from kalepool.devnet.entries import Trustline
 from kalepool.errors import InternalError, RejectedError, UnresolvedError

@@ -79,18 +79,3 @@ def test_what_cannot_or_must_not_be_paid_is_refused_before_anything_is_sent(box:
             withdraw(box, asset, amount, to)
     assert box.pool.journal.open_intents(mine=False) == []
     assert box.pool.audit.rows() == []
-
-
-def test_the_log_holds_until_somebody_changes_a_row(box: Cashbox) -> None:
-    for what in ("one", "two", "three"):
-        box.pool.record(what)
-    assert box.pool.auditing.read().broken is None
-    store = box.pool.store
-    store.execute("DROP TRIGGER audit_is_not_changed")
-    store.execute("UPDATE audit SET what = 'zwei' WHERE number = 2")
-    read = box.pool.auditing.read()
-    assert (len(read.rows), read.broken) == (3, 2)
-    store.execute("UPDATE audit SET what = 'two' WHERE number = 2")
-    store.execute("DROP TRIGGER audit_is_kept")
-    store.execute("DELETE FROM audit WHERE number = 1")
-    assert box.pool.auditing.read().broken == 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kalepool.core.records import RESTORED
+from kalepool.core.facts import RESTORED
 from kalepool.errors import UnresolvedError
 
 if TYPE_CHECKING:

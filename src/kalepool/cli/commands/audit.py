@@ -24,16 +24,18 @@ def audit(
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Print who did what when, and verify every link of the log: what was tampered with shows."""
+    from kalepool.keeping import forged_row  # noqa: PLC0415 - `--help` does without
+
     output = output_of(ctx)
     with open_pool(output, "audit", passphrase_file) as pool:
-        found = pool.auditing.read()
-    shown = found.rows if last is None else found.rows[-last:]
+        rows, broken = pool.audit.rows(), forged_row(pool)
+    shown = rows if last is None else rows[-last:]
     data = {
         "rows": [
             {"number": row.number, "at": _iso(row.at), "who": row.who, "what": row.what} for row in shown
         ],
-        "verified": found.broken is None,
-        "broken_from": found.broken,
+        "verified": broken is None,
+        "broken_from": broken,
     }
 
     def render(console: Console) -> None:
@@ -41,14 +43,14 @@ def audit(
             console.print(
                 f"{row.number:>6} {_iso(row.at)} {row.who}: {row.what}", markup=False, soft_wrap=True
             )
-        if found.broken is None:
-            console.print(f"{len(found.rows)} rows, every link holds", soft_wrap=True)
+        if broken is None:
+            console.print(f"{len(rows)} rows, every link holds", soft_wrap=True)
 
     error = UnresolvedError(
-        f"the audit log was changed: from row {found.broken} on it is not what was written",
+        f"the audit log was changed: from row {broken} on it is not what was written",
         hint="compare with a backup: somebody wrote to the store without this program",
     )
-    tell(output, "audit", data, render, None if found.broken is None else error)
+    tell(output, "audit", data, render, None if broken is None else error)
 
 
 def _iso(at: float) -> str:
