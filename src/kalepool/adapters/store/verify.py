@@ -108,6 +108,46 @@ _CHECKS: Final = (
             "(SELECT became FROM farmer_moves WHERE farmer = number ORDER BY id DESC LIMIT 1)"
         ),
     ),
+    (
+        "claims below zero",
+        "SELECT account, stroops FROM balances WHERE account GLOB 'owed:*' AND stroops < 0",
+    ),
+    (
+        "claims promised beyond what is owed",
+        (
+            "SELECT account FROM reserves WHERE account GLOB 'owed:*' GROUP BY account, asset "
+            "HAVING sum(stroops) > coalesce((SELECT stroops FROM balances "
+            "WHERE balances.account = reserves.account AND balances.asset = reserves.asset), 0)"
+        ),
+    ),
+    # The last part of these names is the farmer's number. What was shared is owed, paid, kept or receivable.
+    (
+        "farmers whose claims differ from what was shared",
+        (
+            "SELECT replace(account, rtrim(account, '0123456789'), '') AS farmer FROM balances "
+            "WHERE rtrim(account, '0123456789') IN ('owed:farmer:', 'owed:pool:', 'paid:farmer:', 'paid:pool:', "
+            "'kept:', 'receivable:', 'shared:farmer:', 'shared:pool:', 'shared:fee:') "
+            "GROUP BY farmer HAVING sum(stroops) <> 0"
+        ),
+    ),
+    (
+        "compensation that differs from what it was booked for",
+        (
+            "SELECT sum(stroops) FROM balances WHERE account = 'compensation' "
+            "OR account GLOB 'owed:compensation:*' OR account GLOB 'paid:compensation:*' HAVING sum(stroops) <> 0"
+        ),
+    ),
+    (
+        "farmers whose shares differ from their settled rewards",
+        (
+            "SELECT number FROM farmers WHERE "
+            "(SELECT coalesce(sum(reward), 0) FROM pail_totals WHERE farmer = number AND state = 'harvested') "
+            "- (SELECT coalesce(sum(reward), 0) FROM unsettled JOIN pails USING (block, farmer) "
+            "WHERE farmer = number AND state = 'harvested') "
+            "+ (SELECT coalesce(sum(stroops), 0) FROM balances WHERE account IN "
+            "('shared:farmer:' || number, 'shared:pool:' || number, 'shared:fee:' || number)) <> 0"
+        ),
+    ),
     ("gaps in the audit log", "SELECT max(number) FROM audit HAVING max(number) <> count(*)"),
 )
 
