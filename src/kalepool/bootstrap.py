@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from kalepool.adapters.store.facts import StoreFacts
     from kalepool.adapters.store.farmers import StoreFarmers
     from kalepool.adapters.store.grinds import StoreGrinds
+    from kalepool.adapters.store.histories import StoreHistories
     from kalepool.adapters.store.journal import StoreJournal
     from kalepool.adapters.store.locks import HarvestLock, MiningLock
     from kalepool.adapters.store.opening import Home
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from kalepool.services.reporting import Reporting
     from kalepool.services.restoring import Restoring
     from kalepool.services.settling import Settling, TermsBook
+    from kalepool.services.stating import Stating
     from kalepool.services.submit import Submitter
     from kalepool.services.surveying import Survey
     from kalepool.services.sweeping import Sweeper
@@ -684,6 +686,7 @@ class Pool:
             clock=self.clock,
             composer=self.composer,
             journal=self.journal,
+            books=self.books,
             facts=self.facts,
             store=self.store,
             errands=self.errands,
@@ -811,3 +814,17 @@ class Pool:
             issuer=issuer,
             record=self.record,
         )
+
+    @cached_property
+    def histories(self) -> StoreHistories:
+        """What was harvested and paid for each farmer."""
+        from kalepool.adapters.store.histories import StoreHistories  # noqa: PLC0415
+
+        return StoreHistories(self.store)
+
+    @cached_property
+    def stating(self) -> Stating:
+        """Draws up statements."""
+        from kalepool.services.stating import Stating  # noqa: PLC0415
+
+        return Stating(self.farmers, self.blocks, self.books, self.histories, self.settling)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         View,
     )
     from kalepool.core.reports import By, Line, Overview
+    from kalepool.core.statements import Payment as Paid
     from kalepool.secret import Secret
 
 
@@ -400,8 +401,8 @@ class Books(Protocol):
     def balance(self, account: str, asset: str) -> int:
         """Give the balance of an account."""
 
-    def balances(self) -> Mapping[tuple[str, str], int]:
-        """Give every balance by (account, asset)."""
+    def balances(self, prefix: str = "") -> Mapping[tuple[str, str], int]:
+        """Give every balance by (account, asset), or those of accounts that begin so."""
 
     def total(self) -> int:
         """Give the sum of all postings: zero, or something is broken."""
@@ -411,6 +412,16 @@ class Books(Protocol):
 
     def movements(self, since: float, until: float) -> list[tuple[str, str, int, int]]:
         """Give (account, asset, in, out) of every account that moved from ``since`` to before ``until``."""
+
+
+class Histories(Protocol):
+    """What was harvested and paid for one farmer, with the transactions that did it. Nothing here writes."""
+
+    def payments(self, farmer: int) -> list[Paid]:
+        """Give what was paid on account of a farmer, by time."""
+
+    def harvests(self, farmer: int) -> Mapping[int, str]:
+        """Give the hash, hex, of the transaction that harvested each block's pail, where it was ours."""
 
 
 class Pails(Protocol):

@@ -89,6 +89,24 @@ def test_what_is_owed_is_settled_explained_and_paid(network: LiveNetwork, steadi
     assert steading.run("payout", "--yes")[:2] == (0, "nothing to pay\n")
 
 
+def test_a_statement_names_every_harvest_and_payment_with_its_transaction(steading: Steading) -> None:
+    steading.document("payout", "--yes")
+    (paid,) = steading.data("report", "statement", "bob")["payments"]
+    assert paid["amount_stroops"] == str(SHARE)
+    code, text, _ = steading.run("report", "statement", "bob")
+    assert code == 0
+    assert text.startswith("# Statement for bob\n")
+    assert f"`{paid['transaction']}`" in text
+    assert "| 7 | 1 | 10 | 0 | 2 | 8 | - | " in text
+    assert "- still owed to him: 0 KALE" in text
+    page = steading.run("report", "statement", "ada", "--html")[1]
+    assert page.startswith("<!doctype html>")
+    assert "forfeited" in page
+    assert steading.run("report", "statement")[0] == 2
+    assert steading.run("report", "nonsense", "bob")[0] == 2
+    assert steading.run("report", "statement", "nobody")[0] == 2
+
+
 def test_a_farmer_leaves_and_the_operator_withdraws_and_the_log_tells_of_it(
     network: LiveNetwork, steading: Steading
 ) -> None:

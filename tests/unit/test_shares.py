@@ -26,6 +26,7 @@ from kalepool.core.shares import (
     paid,
     share_postings,
     split,
+    spoken_for,
 )
 from kalepool.errors import UsageError
 
@@ -156,3 +157,11 @@ def test_claims_that_were_reserved_are_paid_and_other_reserves_are_not_claims() 
         ("account:G", XLM, -9),
         ("external", XLM, 9),
     )
+
+
+def test_what_is_owed_from_a_wallet_and_not_yet_promised_is_spoken_for() -> None:
+    reserved = {("account:GW", KALE): 10, ("owed:farmer:3", KALE): 4}
+    owed_now = {("owed:farmer:3", KALE): 7, ("owed:pool:3", KALE): 2, ("owed:compensation:3", KALE): 50}
+    found = spoken_for(reserved, {**owed_now, ("owed:pool:9", KALE): 1}, {3: "GW"})
+    assert found[("account:GW", KALE)] == 10 + 3 + 2
+    assert spoken_for({}, {("owed:pool:3", KALE): 2}, {3: "GW"}) == {("account:GW", KALE): 2}

@@ -18,7 +18,7 @@ from kalepool.core.records import PailState
 from kalepool.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from kalepool.core.farmers import Terms
     from kalepool.core.postings import Posting
@@ -198,6 +198,30 @@ def discharged(reserves: Iterable[Posting]) -> tuple[Posting, ...]:
                 (EXTERNAL, asset, amount),
             ]
     return tuple(postings)
+
+
+def spoken_for(
+    reserved: Mapping[tuple[str, str], int],
+    balances: Mapping[tuple[str, str], int],
+    wallets: Mapping[int, str],
+) -> dict[tuple[str, str], int]:
+    """Give what of each account is not free, by (account, asset): what is owed from a wallet must not be staked.
+
+    Args:
+        reserved: what open intents may still spend.
+        balances: of claims, by (account, asset).
+        wallets: addresses of farmers, by number.
+    """
+    found = dict(reserved)
+    for (name, asset), balance in balances.items():
+        claim = claim_of(name)
+        if claim is None or claim[0] is Claim.COMPENSATION or claim[1] not in wallets:
+            continue
+        # A payment under way has reserved the wallet too.
+        free = balance - reserved.get((name, asset), 0)
+        key = account(wallets[claim[1]]), asset
+        found[key] = found.get(key, 0) + free
+    return found
 
 
 def _without_zeros(postings: tuple[Posting, ...]) -> tuple[Posting, ...]:

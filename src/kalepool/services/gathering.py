@@ -19,6 +19,7 @@ from kalepool.core.farmers import BPS, Custody, FarmerState
 from kalepool.core.intents import Kind, Plan, State
 from kalepool.core.postings import KALE, XLM, account
 from kalepool.core.roster import format_bps
+from kalepool.core.shares import OWED, spoken_for
 from kalepool.errors import ConfigError, RejectedError, UnresolvedError, UsageError
 from kalepool.services.errands import PATIENCE_S
 from kalepool.services.onboarding import check_receivers
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from kalepool.core.chain import AccountState
-    from kalepool.ports import Chain, Clock, Composer, Facts, Farmers, Journal, Transactions
+    from kalepool.ports import Books, Chain, Clock, Composer, Facts, Farmers, Journal, Transactions
     from kalepool.services.errands import Errands
 
 SWEEP_FACT: Final = "sweep"
@@ -139,6 +140,7 @@ class Gathering:
         clock: network time.
         composer: builds.
         journal: knows what is reserved, and what was paid.
+        books: know what is owed.
         facts: holds the sweep that is under way.
         store: makes reading and writing that fact one.
         errands: sends and waits.
@@ -153,6 +155,7 @@ class Gathering:
         clock: Clock,
         composer: Composer,
         journal: Journal,
+        books: Books,
         facts: Facts,
         store: Transactions,
         errands: Errands,
@@ -163,6 +166,7 @@ class Gathering:
         self._clock = clock
         self._composer = composer
         self._journal = journal
+        self._books = books
         self._facts = facts
         self._store = store
         self._errands = errands
@@ -253,7 +257,10 @@ class Gathering:
             if farmer.custody is Custody.CUSTODIAL and farmer.address != to
         ]
         states = await self._chain.accounts([farmer.address for farmer in swept])
-        reserved = self._journal.reserved()
+        # What is owed from a wallet is not the operator's to gather.
+        reserved = spoken_for(
+            self._journal.reserved(), self._books.balances(OWED), {one.number: one.address for one in swept}
+        )
         amounts = {}
         for farmer in swept:
             state = states.get(farmer.address)

@@ -153,7 +153,7 @@ def make_lanes(
     Args:
         farmers: of the pool, with the terms of the block that may be planted.
         accounts: as read for it. Who has none, or no trustline, is not planted for.
-        reserved: what open intents may still spend.
+        reserved: what is not free: open intents may spend it, or it is owed.
         under_way: what is in the network's queue.
         proofs: the best by farmer.
         index: FarmIndex.

@@ -188,8 +188,8 @@ class Paying:
         reserved = self._journal.reserved()
         owed = {
             name: stroops - reserved.get((name, asset), 0)
-            for (name, asset), stroops in self._books.balances().items()
-            if name.startswith(OWED) and asset == KALE
+            for (name, asset), stroops in self._books.balances(OWED).items()
+            if asset == KALE
         }
         return Dues(owed, self._books.last_paid(OWED))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kalepool.core.facts import CONTRACT_CODE
 from kalepool.core.records import PailState
 from kalepool.core.rounds import Grind, Harvest, Plant, SubmitWork, Wait, decide
+from kalepool.core.shares import OWED, spoken_for
 from kalepool.errors import RejectedError
 from kalepool.services.lanes import Accounts, UnderWay, make_lanes
 from kalepool.services.observing import kept, pace_of
@@ -76,7 +77,11 @@ async def _lanes(means: Means, farmers: dict[int, Farmer], snapshot: Snapshot) -
     return make_lanes(
         list(farmers.values()),
         accounts,
-        means.journal.reserved(),
+        spoken_for(
+            means.journal.reserved(),
+            means.books.balances(OWED),
+            {number: farmer.address for number, farmer in farmers.items()},
+        ),
         UnderWay.of(means.journal.open_intents(mine=False)),
         proofs,
         index=snapshot.farm.index,

@@ -10,6 +10,7 @@ from kalepool.core.farmers import Custody
 from kalepool.core.intents import Kind
 from kalepool.core.records import View
 from kalepool.core.rounds import Lane, Wait, decide
+from kalepool.core.shares import OWED, spoken_for
 from kalepool.services.applying import Applier
 from kalepool.services.chronicle import Chronicle
 from kalepool.services.dispatch import Dispatcher
@@ -234,7 +235,11 @@ class Tender:
         return make_lanes(
             farmers,
             self.accounts,
-            self._means.journal.reserved(),
+            spoken_for(
+                self._means.journal.reserved(),
+                self._means.books.balances(OWED),
+                {number: farmer.address for number, farmer in look.farmers.items()},
+            ),
             look.under_way,
             self._means.grinder.proofs(),
             index=look.snapshot.farm.index,

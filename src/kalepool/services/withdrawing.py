@@ -171,6 +171,4 @@ class Withdrawing:
 
     def _owed(self) -> int:
         prefix = owed(Claim.COMPENSATION, 0).removesuffix("0")
-        return sum(
-            stroops for (name, _), stroops in self._books.balances().items() if name.startswith(prefix)
-        )
+        return sum(self._books.balances(prefix).values())

@@ -125,9 +125,11 @@ class StoreBooks:
         )
         return 0 if row is None else row[0]
 
-    def balances(self) -> dict[tuple[str, str], int]:
-        """Give every balance by (account, asset)."""
-        rows = self._store.all("SELECT account, asset, stroops FROM balances")
+    def balances(self, prefix: str = "") -> dict[tuple[str, str], int]:
+        """Give every balance by (account, asset), or those of accounts that begin so."""
+        rows = self._store.all(
+            "SELECT account, asset, stroops FROM balances WHERE account GLOB ?", (f"{prefix}*",)
+        )
         return {(account, asset): stroops for account, asset, stroops in rows}
 
     def total(self) -> int:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from kalepool.cli.commands.statement import statement
 from kalepool.cli.output import output_of
-from kalepool.cli.running import open_pool
+from kalepool.cli.running import PassphraseFile, open_pool
 from kalepool.cli.wording import amount, count, instant, mean, percent, rounded
 from kalepool.core.amounts import STROOPS_PER_UNIT, format_amount
 from kalepool.core.reports import some
@@ -34,11 +35,19 @@ _AMOUNTS: Final = (
 
 def report(
     ctx: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[statement NAME]", help="One farmer's statement instead, to send to him."),
+    ] = None,
     since: Annotated[
         str, typer.Option(metavar="TIME", help="From when on: 24h, 7d, 30d, all or a day (2026-01-31).")
     ] = "7d",
     by: Annotated[str, typer.Option(metavar="WHAT", help="A line a farmer, day or block.")] = "farmer",
     as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV, amounts in KALE and XLM.")] = False,
+    as_html: Annotated[
+        bool, typer.Option("--html", help="With statement: a page of HTML, not Markdown.")
+    ] = False,
+    passphrase_file: PassphraseFile = None,
 ) -> None:
     """Show what was earned and spent.
 
@@ -47,6 +56,15 @@ def report(
     from kalepool.core.reports import parse_by  # noqa: PLC0415 - `--help` does without
 
     output = output_of(ctx)
+    if words:
+        kind, *names = words
+        if kind != "statement" or len(names) != 1:
+            raise UsageError(
+                f"there is no report {' '.join(words)!r}",
+                hint="write it like: kalepool report statement NAME",
+            )
+        statement(output, names[0], as_html=as_html, passphrase_file=passphrase_file)
+        return
     if as_csv and output.json:
         raise UsageError("--csv and --json are two forms of the same", hint="choose one")
     with open_pool(output, "report") as pool:

@@ -1,0 +1,46 @@
+"""What was harvested and paid for one farmer, with the transactions that did it. Nothing here writes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from kalepool.core.shares import Claim, paid
+from kalepool.core.statements import Payment
+
+if TYPE_CHECKING:
+    from kalepool.adapters.store.db import Store
+
+
+class StoreHistories:
+    """Farmers' histories in a store. Fulfils ``ports.Histories``."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def payments(self, farmer: int) -> list[Payment]:
+        """Give what was paid on account of a farmer, by time."""
+        found = []
+        for claim in Claim:
+            rows = self._store.all(
+                "SELECT entries.at, stroops, outer_hashes FROM postings JOIN entries ON entries.number = entry "
+                "LEFT JOIN attempts ON attempts.intent = entries.intent AND verdict = 'landed' "
+                "WHERE account = ? AND asset = 'KALE' AND stroops > 0",
+                (paid(claim, farmer),),
+            )
+            found += [
+                Payment(claim, at, stroops, "" if hashes is None else json.loads(hashes)[-1])
+                for at, stroops, hashes in rows
+            ]
+        return sorted(found, key=lambda one: (one.at, one.claim))
+
+    def harvests(self, farmer: int) -> dict[int, str]:
+        """Give the hash, hex, of the transaction that harvested each block's pail, where it was ours."""
+        prefix = f"pail:{farmer}:"
+        rows = self._store.all(
+            "SELECT item, outer_hashes FROM intents JOIN intent_items ON intent_items.intent = intents.number "
+            "JOIN attempts ON attempts.intent = intents.number AND verdict = 'landed' "
+            "WHERE purpose GLOB ? AND state = 'settled' AND item GLOB ? ORDER BY intents.number",
+            (f"harvest:{farmer}:*", f"{prefix}*"),
+        )
+        return {int(item.removeprefix(prefix)): json.loads(hashes)[-1] for item, hashes in rows}

@@ -1,0 +1,87 @@
+"""One farmer's account with the pool: every pail that is over, every payment, and what they come to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kalepool.core.farmers import Farmer
+    from kalepool.core.records import PailState
+    from kalepool.core.shares import Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment on account of a farmer that landed.
+
+    Attributes:
+        claim: whose.
+        at: network time of its ledger, Unix seconds.
+        amount: stroops of KALE.
+        transaction: hash, hex; empty where no intent of ours paid it.
+    """
+
+    claim: Claim
+    at: float
+    amount: int
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A pail that is over. Amounts are stroops of KALE.
+
+    Attributes:
+        block: index.
+        at: network time when its block opened, Unix seconds; 0 where unknown.
+        state: harvested, forfeited or expired.
+        stake: what was planted.
+        reward: what the harvest paid beside it.
+        fee: of the reward, to the platform. ``share`` and ``pool`` likewise, to him and to the pool.
+        share: his.
+        pool: the pool's.
+        compensated: what the pool owed him for a lost stake.
+        transaction: hash of the harvest, hex; empty where a stranger harvested, or it was not.
+        why: the reason of a loss, for people.
+    """
+
+    block: int
+    at: float
+    state: PailState
+    stake: int
+    reward: int
+    fee: int
+    share: int
+    pool: int
+    compensated: int
+    transaction: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """All of it, up to a moment.
+
+    Attributes:
+        farmer: whose.
+        until: network time it was drawn up for, Unix seconds.
+        crops: pails that are over, the oldest first.
+        payments: to him, the oldest first; the pool's own are left out.
+        owed: what he is owed now, stroops, compensation counted.
+    """
+
+    farmer: Farmer
+    until: float
+    crops: tuple[Crop, ...]
+    payments: tuple[Payment, ...]
+    owed: int
+
+    @property
+    def paid(self) -> int:
+        """What was paid to him, stroops."""
+        return sum(payment.amount for payment in self.payments)
+
+    def total(self, field: str) -> int:
+        """Add a field of all crops up."""
+        return sum(getattr(crop, field) for crop in self.crops)
