@@ -107,6 +107,14 @@ def test_a_statement_names_every_harvest_and_payment_with_its_transaction(steadi
     assert steading.run("report", "statement", "nobody")[0] == 2
 
 
+def test_a_report_is_drawn(steading: Steading) -> None:
+    assert steading.run("report", "--plot", "picture.svg", "--since", "all")[0] == 0
+    drawn = (steading.folder / "picture.svg").read_text()
+    assert ">ada</text>" in drawn
+    assert ">10.00</text>" in drawn
+    assert steading.run("report", "--plot", "nowhere/picture.svg")[0] == 2
+
+
 def test_a_farmer_leaves_and_the_operator_withdraws_and_the_log_tells_of_it(
     network: LiveNetwork, steading: Steading
 ) -> None:

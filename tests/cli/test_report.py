@@ -87,7 +87,7 @@ def test_a_new_pool_has_nothing_to_report(
         (["--by", "moon"], "hint: it is by farmer, day or block"),
         (["--since", "moon"], "hint: write it like 24h, 7d, all or 2026-01-31 (UTC)"),
         (["--since"], "hint: see `kalepool report --help`"),
-        (["--csv", "extra"], "hint: see `kalepool report --help`"),
+        (["--csv", "extra"], "hint: write it like: kalepool report statement NAME"),
     ],
 )
 def test_wrong_words_are_a_matter_of_usage(desk: Desk, words: list[str], said: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -19,6 +20,8 @@ from kalepool.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from kalepool.bootstrap import Pool
+    from kalepool.cli.output import Output
     from kalepool.core.reports import Line
     from kalepool.services.reporting import Report
 
@@ -44,6 +47,10 @@ def report(
     ] = "7d",
     by: Annotated[str, typer.Option(metavar="WHAT", help="A line a farmer, day or block.")] = "farmer",
     as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV, amounts in KALE and XLM.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.svg", help="Draw it: earnings and fees by day, farmers by rank."),
+    ] = None,
     as_html: Annotated[
         bool, typer.Option("--html", help="With statement: a page of HTML, not Markdown.")
     ] = False,
@@ -69,10 +76,37 @@ def report(
         raise UsageError("--csv and --json are two forms of the same", hint="choose one")
     with open_pool(output, "report") as pool:
         found = pool.reporting.report(parse_by(by), since)
+        if plot is not None:
+            _write_plot(output, pool, since, plot)
     if as_csv:
         output.write(_csv(found))
     else:
         output.emit("report", _data(found), lambda console: _render(console, found))
+
+
+def _write_plot(output: Output, pool: Pool, since: str, file: Path) -> None:
+    from kalepool.cli.plots import Rank, Series, plot  # noqa: PLC0415
+    from kalepool.core.reports import By  # noqa: PLC0415
+
+    days, farmers = (pool.reporting.report(by, since) for by in (By.DAY, By.FARMER))
+    labels = [line.key for line in days.lines]
+    panels: list[Series | Rank] = [
+        Series("KALE earned by day", labels, [line.reward / STROOPS_PER_UNIT for line in days.lines]),
+        Series(
+            "XLM paid in fees by day",
+            labels,
+            [line.fees / STROOPS_PER_UNIT for line in days.lines],
+            joined=True,
+        ),
+        Rank("KALE earned by farmer", [(line.key, line.reward / STROOPS_PER_UNIT) for line in farmers.lines]),
+    ]
+    start = "the beginning" if days.since is None else instant(days.since)
+    drawn = plot(f"From {start} to {instant(days.until)}", panels)
+    try:
+        file.write_text(drawn, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}", hint="choose another file") from None
+    output.note(f"drew {file}")
 
 
 def _data(found: Report) -> dict[str, Any]:
