@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from kalepool.services.onboarding import Onboarding
     from kalepool.services.opening import Openings
     from kalepool.services.paying import Paying
+    from kalepool.services.paymaster import Paymaster
     from kalepool.services.receivables import Receivables
     from kalepool.services.reconcile import Reconciler
     from kalepool.services.recovery import Recovery
@@ -126,6 +127,20 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def beside(self, role: str) -> Pool:
+        """Make a pool that works beside this one in the same process, as another one would; the vault is shared."""
+        other = Pool(
+            self.config,
+            role,
+            self._passphrase,
+            now=self._now,
+            transport=self._transport,
+            monotonic=self._monotonic,
+            sleep=self._sleep,
+        )
+        other.__dict__["vault"] = self.vault
+        return other
 
     def close(self) -> None:
         """Give back what this process holds in the store, and close it."""
@@ -828,3 +843,10 @@ class Pool:
         from kalepool.services.stating import Stating  # noqa: PLC0415
 
         return Stating(self.farmers, self.blocks, self.books, self.histories, self.settling)
+
+    def paymaster(self, told: Callable[[str], None]) -> Paymaster:
+        """Make what pays at intervals; after ``connect``."""
+        from kalepool.services.paymaster import Paymaster  # noqa: PLC0415
+
+        every_s = 3_600.0 * self.config.whole("payout.auto_every_h")
+        return Paymaster(self.settling, self.paying, self.exiting, self.clock, every_s=every_s, told=told)

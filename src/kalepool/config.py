@@ -246,6 +246,7 @@ KEYS: Final[tuple[Key, ...]] = (
         _amount,
     ),
     Key("payout.pool_from_kale", "1", "Less than this of the pool's part stays in a wallet.", _amount),
+    Key("payout.auto_every_h", 24, "Hours between the payouts of `kalepool mine --auto`.", _whole(1, 8_784)),
     Key(
         "compensation.pays",
         True,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kalepool.core.facts import RESTORED
+from kalepool.core.farmers import FarmerState
 from kalepool.core.intents import State
 from kalepool.core.postings import KALE as KALE_NAME
 from kalepool.core.shares import Claim, paid
@@ -375,3 +378,51 @@ def test_an_old_store_brought_back_as_a_file_is_noticed_by_sequence_numbers(box:
     box.play(confirm(box))
     assert "channel 0" in box.pool.audit.rows()[-1].what
     assert box.play(box.plan()).lines != []
+
+
+def test_the_paymaster_settles_pays_and_ends_exits_and_tells_of_what_is_held(
+    tmp_path: Path,
+) -> None:
+    box = Cashbox(tmp_path)
+    good, dead, leaver = (
+        *box.add(1),
+        *box.add(1, payout=False, terms=replace(HALF, payout=box.pool.vault.channel(19))),
+        *box.add(1, terms=replace(HALF, exit_delay_h=1)),
+    )
+    earn(box, [good, dead])
+    told: list[str] = []
+
+    async def two_hours() -> None:
+        async with box.online() as pool:
+            pool.exiting.begin(leaver.name)
+            paymaster = pool.paymaster(told.append)
+            await paymaster.once()
+            earn(box, [good], 8)
+            box.bench.close_until(box.bench.ledger.latest.close_time + 3_700)
+            await paymaster.once()
+
+    box.play(two_hours())
+    assert box.kale(good.terms.payout) == 2 * SHARE
+    assert box.pool.farmers.get(leaver.name).state is FarmerState.EXITED
+    assert f"payout: held for {dead.name}: the payout address does not exist on the network" in told
+    assert f"payout: {leaver.name} has left" in told
+    box.pool.close()
+
+
+def test_the_paymaster_goes_on_after_trouble(box: Cashbox) -> None:
+    (farmer,) = box.add(1)
+    earn(box, [farmer])
+    box.pool.facts.put(RESTORED, "1")
+    told: list[str] = []
+
+    async def trouble() -> None:
+        async with box.online() as pool:
+            task = asyncio.create_task(pool.paymaster(told.append).run())
+            await asyncio.sleep(30)
+            assert not task.done()
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    box.play(trouble())
+    assert [line.startswith("payout: this store comes from a backup") for line in told] == [True]

@@ -19,7 +19,7 @@ from kalepool.core.amounts import format_amount
 from kalepool.errors import PartialError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from rich.console import Console
 
@@ -52,6 +52,9 @@ def mine(
     ] = False,
     threads: Annotated[int | None, typer.Option(metavar="N", help="Threads that hash.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Log lines instead of a screen.")] = False,
+    auto: Annotated[
+        bool, typer.Option("--auto", help="Settle and pay out at intervals, and end exits, too.")
+    ] = False,
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Plant, grind, work and harvest for all active farmers, until stopped.
@@ -74,7 +77,7 @@ def mine(
             output.emit("mine", _rehearsed_data(rehearsed), lambda console: _show(console, rehearsed))
             return
         goal = Goal(1 if once else blocks, opens=not once)
-        outcome = run_async(_mine(pool, output, goal, live=_is_live(output, plain=plain)))
+        outcome = run_async(_mine(pool, output, goal, live=_is_live(output, plain=plain), auto=auto))
     _report(output, outcome)
 
 
@@ -101,25 +104,44 @@ def work(
     _step(output_of(ctx), Kind.WORK, names or [], passphrase_file, seconds)
 
 
-async def _mine(pool: Pool, output: Output, goal: Goal, *, live: bool) -> Outcome:
+async def _mine(pool: Pool, output: Output, goal: Goal, *, live: bool, auto: bool) -> Outcome:
     from kalepool.services.mining import Mining  # noqa: PLC0415
 
     async with pool.online():
         if not live:
             mining = Mining(pool.means, goal, [_listener(output, pool, output.note)])
             _catch_signals(mining, output.note)
-            return await mining.run()
+            async with _payouts(pool, output.note, wanted=auto):
+                return await mining.run()
         from kalepool.cli.live import Screen  # noqa: PLC0415
 
         screen = Screen(lambda: mining.picture(), pool.known.name)  # noqa: PLW0108 - it is made below
         mining = Mining(pool.means, goal, [_listener(output, pool, screen.note)])
         _catch_signals(mining, screen.note)
         try:
-            return await _beside(screen, mining)
+            async with _payouts(pool, screen.note, wanted=auto):
+                return await _beside(screen, mining)
         finally:
             # The screen is gone, and with it what happened: leave its end in the terminal.
             for line in screen.last(_LINES_LEFT):
                 output.note(line)
+
+
+@contextlib.asynccontextmanager
+async def _payouts(pool: Pool, note: Callable[[str], None], *, wanted: bool) -> AsyncIterator[None]:
+    """Pay out at intervals while the body runs; what is begun when it ends, the next payout closes."""
+    if not wanted:
+        yield
+        return
+    with pool.beside("payout") as other:
+        async with other.online():
+            task = asyncio.create_task(other.paymaster(note).run())
+            try:
+                yield
+            finally:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
 
 async def _beside(screen: Screen, mining: Mining) -> Outcome:
