@@ -34,6 +34,17 @@ def back_up(pool: Pool, target: Path) -> int:
     return target.stat().st_size
 
 
+def export(pool: Pool, folder: Path, *, as_json: bool) -> dict[str, int]:
+    """Write the store as plain files into a new folder; give the number of rows of each table.
+
+    Raises:
+        ConfigError: when the folder is there already, or cannot be written.
+    """
+    from kalepool.adapters.store.export import export as write  # noqa: PLC0415
+
+    return write(pool.store, folder, as_json=as_json)
+
+
 def findings(pool: Pool, file: Path | None) -> list[str]:
     """Check the pool's store, or another file; give what is wrong, a line each.
 

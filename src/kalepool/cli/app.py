@@ -101,7 +101,6 @@ def root(
 app.command("init")(init)
 app.add_typer(farmer, name="farmer")
 app.add_typer(wallet, name="wallet")
-_GROUPS = {group.name for group in app.registered_groups}
 app.command("settle")(settle)
 app.command("payout")(payout)
 app.command("audit")(audit)

@@ -50,4 +50,6 @@ def print_table(
         )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
+    if not sys.stdout.isatty():
+        console.width = 300
     console.print(table, width=None if sys.stdout.isatty() else 300, crop=sys.stdout.isatty())

@@ -40,6 +40,28 @@ def backup(
     output.note("keep it elsewhere; the vault and the recovery phrase are not in it")
 
 
+@db.command("export")
+def export(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Made here; nothing may be there yet.")],
+    as_csv: Annotated[
+        bool, typer.Option("--csv/--objects", help="CSV with headings, or lists of JSON objects.")
+    ] = True,
+) -> None:
+    """Write every table of the store to a file of its own: amounts in stroops, bytes in hex."""
+    from kalepool.keeping import export as write  # noqa: PLC0415 - `--help` does without
+
+    output = output_of(ctx)
+    with open_pool(output, "db export") as pool:
+        rows = write(pool, folder, as_json=not as_csv)
+
+    def render(console: Console) -> None:
+        for name, count in rows.items():
+            console.print(f"{name:<14} {count:>12,} rows", markup=False)
+
+    output.emit("db export", {"folder": str(folder), "rows": rows}, render)
+
+
 @db.command("verify")
 def verify(
     ctx: typer.Context,
