@@ -210,7 +210,7 @@ def test_a_better_proof_is_sent_when_it_gains_enough(
     pace = at(265)
     lane = replace(LANE, proof=proof(better))
     policy = replace(POLICY, improve_from_stroops=threshold)
-    actions = decide(snapshot(pace, planted(gap=40, zeros=landed)), [lane], policy, pace)
+    actions = decide(snapshot(pace, planted(gap=47, zeros=landed)), [lane], policy, pace)
     works = only(SubmitWork, actions)
     assert bool(works) is sends
     assert all(isinstance(work, SubmitWork) and work.improves for work in works)
