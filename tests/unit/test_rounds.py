@@ -147,7 +147,13 @@ def test_planted_farmers_are_ground_for_up_to_the_blocks_largest_zeros() -> None
     (action,) = only(Grind, decide(snapshot(pace, planted()), [LANE], POLICY, pace))
     assert isinstance(action, Grind)
     assert (action.block, action.cap) == (INDEX, 9)
-    assert not only(Grind, decide(snapshot(pace), [LANE], POLICY, pace))
+    assert not only(Grind, decide(snapshot(pace), [replace(LANE, plants=False)], POLICY, pace))
+
+
+def test_whoever_is_planted_now_is_ground_for_at_once() -> None:
+    pace = at(5)
+    kinds = [type(action) for action in decide(snapshot(pace), [LANE], POLICY, pace)]
+    assert kinds == [Plant, Grind, Wait]
 
 
 def test_a_block_without_ranges_is_ground_to_what_is_usual() -> None:

@@ -90,6 +90,34 @@ class Market:
         return self.pot * (after / max(others + after, 1.0) - before / max(others + before, 1.0))
 
 
+class Scales:
+    """A block's scales: what gap and zeros weigh by the contract, each pair asked of it once.
+
+    Args:
+        block: whose ranges hold.
+    """
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+        self.full = scale(block)
+        self._known: dict[tuple[int, int], int] = {}
+        span = block.max_stake - block.min_stake
+        self._per_stroop = 1 / span if span > 0 else 0.0
+
+    def work(self, gap: int, zeros: int) -> int:
+        """Give what a work weighs but for its stake, in the contract's units."""
+        found = self._known.get((gap, zeros))
+        if found is None:
+            weights = weigh(self.block, gap, 0, zeros)
+            found = self._known[gap, zeros] = weights.gap + weights.zeros
+        return found
+
+    def staked(self, stake: int) -> float:
+        """Give a stake's part of a full one, 0 to 1."""
+        inside = min(max(stake, self.block.min_stake), self.block.max_stake) - self.block.min_stake
+        return inside * self._per_stroop
+
+
 @dataclass(frozen=True, slots=True)
 class Marginal:
     """Worth of one more unit within its range, stroops of KALE; nothing beyond it.
@@ -133,11 +161,6 @@ def is_valid(block: Block) -> bool:
     except ContractError:
         return False
     return True
-
-
-def parts(block: Block, gap: int, stake: int, zeros: int) -> float:
-    """Give a work's weight in full parts, 0 to 3."""
-    return weigh(block, gap, stake, zeros).total / scale(block)
 
 
 def chance(hashes: float, zeros: int) -> float:

@@ -13,7 +13,7 @@ from kalepool.core.working import can_improve
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kalepool.core.actions import Lane
+    from kalepool.core.actions import Lane, Plant
     from kalepool.core.chain import Snapshot
     from kalepool.core.strategy import Policy
     from kalepool.core.working import Situation
@@ -23,10 +23,18 @@ _USUAL_PARTS: Final = 2.0
 
 
 def grinding(
-    snapshot: Snapshot, lanes: Sequence[Lane], policy: Policy, situation: Situation | None
+    snapshot: Snapshot,
+    lanes: Sequence[Lane],
+    policy: Policy,
+    situation: Situation | None,
+    planting: Sequence[Plant],
 ) -> tuple[list[Grind], list[Skip]]:
-    """Hash for those whose better proof would count in the current block; when none is left, for the next."""
+    """Hash for those whose better proof would count in the current block; when none is left, for the next.
+
+    Whoever is being planted in the current block is hashed for at once: a plant takes ledgers to land.
+    """
     index = snapshot.farm.index
+    begun = {plant.farmer for plant in planting if plant.block == index}
     current = snapshot.blocks.get(index)
     if current is None or not is_valid(current.block):
         return [], []
@@ -36,7 +44,7 @@ def grinding(
         if not lane.works:
             continue
         dated = snapshot.pails.get((lane.address, index))
-        if dated is None and index not in lane.under_way:
+        if dated is None and index not in lane.under_way and lane.farmer not in begun:
             continue
         pail = None if dated is None else dated.pail
         done = pail is not None and pail.zeros is not None
@@ -48,12 +56,14 @@ def grinding(
         ahead = _ahead(snapshot, lanes, policy)
         if ahead:
             return ahead, resting
-    pushed = policy.push and bool(working) and all(_best(lane, index) >= cap for lane in working)
+    bests = [_best(lane, index) for lane in working]
+    pushed = policy.push and bool(bests) and min(bests) >= cap
     limit = min(cap + 1, _MOST_ZEROS) if pushed else cap
     weights = _weights(working, situation)
+    reasons = {best: _why(index, best, cap, limit) for best in set(bests)}
     return [
-        Grind(lane.farmer, index, limit, _why(index, _best(lane, index), cap, limit), weight)
-        for lane, weight in zip(working, weights, strict=True)
+        Grind(lane.farmer, index, limit, reasons[best], weight)
+        for lane, best, weight in zip(working, bests, weights, strict=True)
     ], resting
 
 

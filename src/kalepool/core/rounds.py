@@ -76,7 +76,7 @@ def plan(
     """
     planting, unplanted = plants(snapshot, lanes, policy, pace, outlook)
     situation = situation_of(snapshot, lanes, policy, pace, outlook)
-    grinds, resting = grinding(snapshot, lanes, policy, situation)
+    grinds, resting = grinding(snapshot, lanes, policy, situation, planting)
     aims = aims_of(snapshot, lanes, situation)
     sending = [] if situation is None else works(lanes, aims, situation)
     reaping = harvests(snapshot, lanes, policy)

@@ -20,35 +20,33 @@ def harvests(snapshot: Snapshot, lanes: Sequence[Lane], policy: Policy) -> list[
     A batch costs less for each block the larger it is, so it waits for the interval agreed on; not longer
     than the first pail or Block lives, and not while the farmer is short of what he wants to stake.
     """
-    ripe: dict[str, list[int]] = {}
+    current, blocks = snapshot.farm.index, snapshot.blocks
+    ripe: dict[str, list[tuple[int, int]]] = {}
     for (address, index), dated in snapshot.pails.items():
-        if index < snapshot.farm.index and dated.pail.zeros is not None:
-            ripe.setdefault(address, []).append(index)
+        if index < current and dated.pail.zeros is not None:
+            block = blocks.get(index)
+            ends = dated.live_until if block is None else min(dated.live_until, block.live_until)
+            if address in ripe:
+                ripe[address].append((index, ends))
+            else:
+                ripe[address] = [(index, ends)]
     found = []
     for lane in lanes:
         ready = sorted(ripe.get(lane.address, ()))
-        if not ready:
-            continue
-        reason = _due(snapshot, lane, ready, policy)
+        reason = _due(snapshot, lane, ready, policy) if ready else ""
         if reason:
-            found.append(Harvest(lane.farmer, tuple(ready), reason))
+            found.append(Harvest(lane.farmer, tuple([index for index, _ in ready]), reason))
     return found
 
 
-def _due(snapshot: Snapshot, lane: Lane, ready: Sequence[int], policy: Policy) -> str:
-    ending = next((index for index in ready if _is_ending(snapshot, lane.address, index, policy)), None)
-    if ending is not None:
-        return f"block {ending} expires soon"
+def _due(snapshot: Snapshot, lane: Lane, ready: Sequence[tuple[int, int]], policy: Policy) -> str:
+    safe = snapshot.ledger + policy.harvest_margin_ledgers
+    for index, ends in ready:
+        if ends <= safe:
+            return f"block {index} expires soon"
     every = max(lane.harvest_every, policy.harvest_from or 0)
-    if snapshot.farm.index - ready[0] >= every:
+    if snapshot.farm.index - ready[0][0] >= every:
         return f"every {every} blocks"
     if lane.plants and lane.stake and lane.available is not None and lane.available < lane.stake:
         return "his next stake needs it"
     return ""
-
-
-def _is_ending(snapshot: Snapshot, address: str, index: int, policy: Policy) -> bool:
-    ends = [snapshot.pails[address, index].live_until]
-    if index in snapshot.blocks:
-        ends.append(snapshot.blocks[index].live_until)
-    return min(ends) - snapshot.ledger <= policy.harvest_margin_ledgers

@@ -6,16 +6,19 @@ beyond the 300 seconds that the contract promises. docs/STRATEGY.md has the deri
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from kalepool.core.contract import BLOCK_INTERVAL_S, scale, weigh
+from kalepool.core.contract import BLOCK_INTERVAL_S
 from kalepool.core.economics import expected_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kalepool.core.economics import Scales
     from kalepool.core.farm import Block, Pail
     from kalepool.core.strategy import Pace
 
@@ -24,6 +27,7 @@ ENOUGH_OBSERVED: Final = 12
 
 _ENOUGH_LIVES: Final = 12
 _LATE_LEDGERS: Final = 12
+_EQUAL: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,7 @@ class Delays:
     @classmethod
     def learned(cls, observed: Sequence[int]) -> Delays | None:
         """Learn from what was seen; None of too few. One that never landed is counted as seen, unseen."""
-        if len(observed) < ENOUGH_OBSERVED:
-            return None
-        counts = Counter(max(delay, 1) for delay in observed)
-        return cls(tuple(counts[delay] / (len(observed) + 1) for delay in range(1, max(counts) + 1)))
+        return _learned(tuple(observed))
 
     def quantile(self, chance: float) -> int:
         """Give the ledgers within which a transaction lands with at least this chance, or the most ever seen."""
@@ -52,6 +53,14 @@ class Delays:
             if reached >= chance:
                 return delay
         return len(self.chances)
+
+
+@lru_cache(maxsize=16)
+def _learned(observed: tuple[int, ...]) -> Delays | None:
+    if len(observed) < ENOUGH_OBSERVED:
+        return None
+    counts = Counter(max(delay, 1) for delay in observed)
+    return Delays(tuple(counts[delay] / (len(observed) + 1) for delay in range(1, max(counts) + 1)))
 
 
 def chance_open(second: float, lives: Sequence[int]) -> float:
@@ -68,7 +77,13 @@ def chance_open(second: float, lives: Sequence[int]) -> float:
         return 1.0
     if len(lives) < _ENOUGH_LIVES:
         return 0.0
-    return sum(life > second for life in lives) / (len(lives) + 1)
+    ordered = _ordered(tuple(lives))
+    return (len(ordered) - bisect_right(ordered, second)) / (len(ordered) + 1)
+
+
+@lru_cache(maxsize=16)
+def _ordered(lives: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(lives))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,40 +92,67 @@ class Stay:
 
     Attributes:
         first: the ledger after which could be sent now: the last closed one.
-        closes: when it and each later ledger closes, Unix seconds.
+        closes: when it and each later ledger closes, Unix seconds; the first is now.
         lands: chance that what is sent after it lands while the block is open.
         split: for each, chances that it lands there d = 1, 2, ... ledgers on while the block is open.
+        surely: so many ledgers on, sending is as safe as now; later it is less.
     """
 
     first: int
     closes: tuple[float, ...]
     lands: tuple[float, ...]
     split: tuple[tuple[float, ...], ...]
+    surely: int
 
     @classmethod
     def of(cls, record: Block, pace: Pace, delays: Delays, lives: Sequence[int]) -> Stay:
         """Look at every ledger from the last closed one to the last that could serve."""
-        begun = record.timestamp
+        begun, step = record.timestamp, pace.ledger_seconds
         last = max(pace.ledger_closing_by(begun + BLOCK_INTERVAL_S), pace.ledger) + _LATE_LEDGERS
+        count, following = last - pace.ledger + 1, pace.next_close()
         # One second of slack: close times are whole seconds, and a prediction.
-        opens = [
-            1.0 if ledger <= pace.ledger else chance_open(pace.close_of(ledger) - begun + 1, lives)
-            for ledger in range(pace.ledger, last + len(delays.chances) + 1)
+        opens = [1.0] + [
+            chance_open(following + at * step - begun + 1, lives) for at in range(count + len(delays.chances))
         ]
         split = tuple(
-            tuple(one * opens[at + delay] for delay, one in enumerate(delays.chances, 1))
-            for at in range(last - pace.ledger + 1)
+            tuple([one * opens[at + delay] for delay, one in enumerate(delays.chances, 1)])
+            for at in range(count)
         )
-        closes = tuple(
-            pace.now if ledger == pace.ledger else pace.close_of(ledger)
-            for ledger in range(pace.ledger, last + 1)
-        )
-        return cls(pace.ledger, closes, tuple(sum(one) for one in split), split)
+        closes = (pace.now, *(following + at * step for at in range(count - 1)))
+        lands = tuple([sum(one) for one in split])
+        surely = 0
+        while surely + 1 < count and lands[surely + 1] >= lands[0]:
+            surely += 1
+        return cls(pace.ledger, closes, lands, split, surely)
 
-    def last_likely(self, chance: float) -> int:
-        """Give the last ledger after which sending still lands in time with this chance; the first if none does."""
-        likely = [at for at, lands in enumerate(self.lands) if lands >= chance]
-        return self.first + (max(likely) if likely else 0)
+    def gaps(self, sequence: int, block: Block) -> dict[int, float]:
+        """Give, for each ledger on that may be the best to send after, the gap expected to be earned, in full parts.
+
+        Left out is what is surely too early (while everything lands in time and the gap still grows, waiting
+        is better) and what is surely too late: where half of the chance is gone, no ledger's gain makes up for it.
+
+        Args:
+            sequence: ledger of the plant.
+            block: its ranges.
+        """
+        span = block.max_gap - block.min_gap
+        full_at = sequence + block.max_gap - len(self.split[0]) - self.first
+        wanted = range(max(min(self.surely, full_at), 0), self._last() + 1)
+        if span <= 0:
+            return dict.fromkeys(wanted, 0.0)
+        found: dict[int, float] = {}
+        for at in wanted:
+            reached = self.first + at - sequence - block.min_gap
+            earned = 0.0
+            for one in self.split[at]:
+                reached += 1
+                if reached > 0:
+                    earned += one * (min(span, reached))
+            found[at] = earned / span
+        return found
+
+    def _last(self) -> int:
+        return max(at for at, lands in enumerate(self.lands) if 2 * lands >= self.lands[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +171,15 @@ class Send:
 
 
 def best_send(
-    stay: Stay, block: Block, pail: Pail, best: int, *, speed: float, stake_parts: float, fee_parts: float
+    stay: Stay,
+    gaps: dict[int, float],
+    scales: Scales,
+    pail: Pail,
+    best: int,
+    *,
+    speed: float,
+    stake_parts: float,
+    fee_parts: float,
 ) -> Send:
     """Find the ledger after which a farmer's work is sent best; of equals the earliest.
 
@@ -138,49 +188,28 @@ def best_send(
 
     Args:
         stay: the block's remaining ledgers.
-        block: its ranges.
+        gaps: what ``stay.gaps`` gives for his plant.
+        scales: the block's.
         pail: the farmer's; with a work in it, only what a better one adds counts.
         best: zeros of his best proof; -1 for none.
         speed: hashes a second that he gets.
         stake_parts: his stake as full parts at what a part is worth: what a failure loses.
-        fee_parts: what a failure costs, or a better work as such, likewise.
+        fee_parts: what a work's fee costs, likewise.
     """
-    full = scale(block)
-    zeros = (block.min_zeros, block.max_zeros)
-    worked = pail.zeros is not None
-    had = 0.0
+    zeros = (scales.block.min_zeros, scales.block.max_zeros)
+    # What success adds beside gap and zeros: the stake's part; less what a work that has landed earns already.
+    rest, risk = scales.staked(pail.stake), stake_parts + fee_parts
     if pail.zeros is not None:
-        had = (
-            weigh(block, pail.gap or 0, pail.stake, pail.zeros).total
-            - weigh(block, 0, pail.stake, block.min_zeros).stake
-        ) / full
-    rest = 0.0 if worked else weigh(block, 0, pail.stake, 0).stake / full
-    risk = fee_parts if worked else stake_parts + fee_parts
-    span = max(block.max_gap - block.min_gap, 1)
-    found, most = Send(stay.first, stay.lands[0], 0.0), -float("inf")
+        rest, risk = -scales.work(pail.gap or 0, pail.zeros) / scales.full, fee_parts
     now = stay.closes[0]
-    for at in _candidates(stay, pail, block):
-        ledger, lands = stay.first + at, stay.lands[at]
-        gap = sum(
-            one * min(max(ledger + delay - pail.sequence - block.min_gap, 0), span)
-            for delay, one in enumerate(stay.split[at], 1)
-        )
-        more = expected_part(zeros, round(speed * (stay.closes[at] - now)), best) - had
-        earned = gap / span * (block.max_gap > block.min_gap) + lands * (more + rest)
+    found, most = Send(stay.first, stay.lands[0], 0.0), -float("inf")
+    for at, gap in gaps.items():
+        lands = stay.lands[at]
+        earned = gap + lands * (expected_part(zeros, round(speed * (stay.closes[at] - now)), best) + rest)
         value = earned - (1 - lands) * risk
-        if value > most + 1e-9:
-            found, most = Send(ledger, lands, earned), value
+        if value > most + _EQUAL:
+            found, most = Send(stay.first + at, lands, earned), value
     return found
-
-
-def _candidates(stay: Stay, pail: Pail, block: Block) -> range:
-    """Leave out what is surely too early: while all lands in time and the gap still grows, waiting is better."""
-    surely = 0
-    while surely + 1 < len(stay.lands) and stay.lands[surely + 1] >= stay.lands[0]:
-        surely += 1
-    longest = len(stay.split[0])
-    full_at = pail.sequence + block.max_gap - longest - stay.first
-    return range(max(min(surely, full_at), 0), len(stay.lands))
 
 
 def spread(aims: Sequence[tuple[int, int]], first: int, room: int) -> dict[int, int]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kalepool.core import strategy, timing
 from kalepool.core.actions import SubmitWork
-from kalepool.core.contract import scale, weigh
-from kalepool.core.economics import chance, format_kale, in_kale, is_valid, market_of
+from kalepool.core.economics import Scales, chance, format_kale, in_kale, is_valid, market_of
+from kalepool.core.farm import Pail
 from kalepool.core.strategy import Early
 
 if TYPE_CHECKING:
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from kalepool.core.actions import Lane
     from kalepool.core.chain import Snapshot
     from kalepool.core.economics import Market
-    from kalepool.core.farm import Block, Pail, Proof
+    from kalepool.core.farm import Block, Proof
     from kalepool.core.strategy import Outlook, Pace, Policy
 
 _WORK_WINDOW_S: Final = 30
 _SURE_S: Final = 299
-_STAKE_BITS: Final = 3
+_STAKE_BITS: Final = 2
+_MOST_PARTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,12 @@ class Situation:
         pace: time.
         outlook: what has been learned.
         market: what a weight is worth.
+        scales: the block's.
         ours: weight that all works of the pool are expected to have.
+        unit: what one unit of weight earns, stroops.
         speed: hashes a second for one farmer.
+        fee: what a work's fee is worth in stroops of KALE; nothing where no price is known.
+        threshold: what a further work must gain, stroops of KALE: its fee, and what the policy asks.
     """
 
     index: int
@@ -65,18 +70,12 @@ class Situation:
     pace: Pace
     outlook: Outlook
     market: Market
+    scales: Scales
     ours: float
+    unit: float
     speed: float
-
-    @property
-    def fee(self) -> float:
-        """What a work's fee is worth in stroops of KALE; nothing where no price is known."""
-        return in_kale(self.outlook.fees.work, self.outlook.kale_price) or 0.0
-
-    @property
-    def threshold(self) -> float:
-        """What a further work must gain, stroops of KALE: its fee, and what the policy asks."""
-        return max(self.fee, float(self.policy.improve_from_stroops))
+    fee: float
+    threshold: float
 
 
 def situation_of(
@@ -89,7 +88,11 @@ def situation_of(
         return None
     planted = [pail for _, pail in planted_in(snapshot, lanes)]
     hashing = sum(pail.zeros is None for pail in planted) or len(planted) or 1
-    ours = sum(_likely_parts(pail, current.block) for pail in planted)
+    scales = Scales(current.block)
+    # By a rule of thumb: all of the gap, half of the zeros.
+    ours = sum(1.5 + scales.staked(pail.stake) for pail in planted)
+    market = market_of(index, current.block, outlook.others_parts, ours)
+    fee = in_kale(outlook.fees.work, outlook.kale_price) or 0.0
     return Situation(
         index,
         current.block,
@@ -97,9 +100,13 @@ def situation_of(
         policy,
         pace,
         outlook,
-        market_of(index, current.block, outlook.others_parts, ours),
-        ours * scale(current.block),
+        market,
+        scales,
+        ours * scales.full,
+        market.worth(1),
         outlook.hashrate / hashing,
+        fee,
+        max(fee, float(policy.improve_from_stroops)),
     )
 
 
@@ -173,8 +180,11 @@ def _learned_aims(
     stay = timing.Stay.of(situation.record, situation.pace, delays, situation.outlook.lives)
     part = max(situation.market.part, 1.0)
     known: dict[tuple[int, int, int, int | None, int | None], timing.Send] = {}
+    gaps: dict[int, dict[int, float]] = {}
     aims = []
     for lane, pail in planted:
+        if pail.sequence not in gaps:
+            gaps[pail.sequence] = stay.gaps(pail.sequence, situation.block)
         best = -1 if lane.proof is None or lane.proof.index != situation.index else lane.proof.zeros
         coarse = max(pail.stake.bit_length() - _STAKE_BITS, 0)
         stake = pail.stake >> coarse << coarse
@@ -183,8 +193,9 @@ def _learned_aims(
         if send is None:
             send = known[key] = timing.best_send(
                 stay,
-                situation.block,
-                replace(pail, stake=stake),
+                gaps[pail.sequence],
+                situation.scales,
+                Pail(pail.sequence, stake, pail.gap, pail.zeros),
                 best,
                 speed=situation.speed,
                 stake_parts=stake / part,
@@ -205,7 +216,9 @@ def _spread(aims: Sequence[Aim], situation: Situation) -> list[Aim]:
     ordered = [(at, aims[at].ledger) for at in sorted(range(len(aims)), key=order)]
     placed = timing.spread(ordered, situation.pace.ledger + 1, situation.policy.works_per_ledger)
     return [
-        aim if placed[at] == aim.ledger else replace(aim, ledger=max(placed[at], aim.pail.sequence + 1))
+        aim
+        if placed[at] == aim.ledger
+        else Aim(aim.lane, aim.pail, max(placed[at], aim.pail.sequence + 1), aim.lands)
         for at, aim in enumerate(aims)
     ]
 
@@ -233,17 +246,19 @@ def _early(aim: Aim, proof: Proof, situation: Situation) -> SubmitWork | None:
     # Fewer zeros than the block's least would widen the next block's range for everybody.
     if not block.min_zeros <= proof.zeros < cap:
         return None
-    full, gap = scale(block), situation.pace.ledger + 1 - pail.sequence
-    now = weigh(block, gap, pail.stake, proof.zeros)
-    later = weigh(block, aim.ledger - pail.sequence, pail.stake, proof.zeros)
+    saved = (1 - aim.lands) * (pail.stake + _MOST_PARTS * situation.scales.full * situation.unit)
+    if policy.early is Early.INSURE and saved <= situation.threshold:
+        return None  # the usual case, told without its chances
+    scales, gap = situation.scales, situation.pace.ledger + 1 - pail.sequence
+    now = scales.work(gap, proof.zeros)
+    gap_parts = (scales.work(aim.ledger - pail.sequence, proof.zeros) - now) / scales.full
     seconds = situation.pace.close_of(aim.ledger - 1) - situation.pace.now
     improves = chance(situation.speed * seconds, proof.zeros + 1)
-    gap_parts = (later.gap - now.gap) / full
     gain = timing.early_gain(
         part=situation.market.part,
         stake=pail.stake,
         gap_parts=gap_parts,
-        zero_parts=now.total / full,
+        zero_parts=now / scales.full + scales.staked(pail.stake),
         fails=1 - aim.lands,
         improves=improves,
         fee=situation.threshold,
@@ -255,7 +270,7 @@ def _early(aim: Aim, proof: Proof, situation: Situation) -> SubmitWork | None:
             total=situation.market.total,
             ours=situation.ours,
             gap_parts=gap_parts,
-            full=full,
+            full=scales.full,
         )
         reason = "a better work later leaves the block's total lower"
     if gain <= 0:
@@ -265,19 +280,12 @@ def _early(aim: Aim, proof: Proof, situation: Situation) -> SubmitWork | None:
 
 def _gain(pail: Pail, gap: int, zeros: int, situation: Situation) -> float:
     """Give the KALE in stroops that a better proof adds to a work that has landed."""
-    before = weigh(situation.block, pail.gap or 0, pail.stake, pail.zeros or 0).total
-    after = weigh(situation.block, gap, pail.stake, zeros).total
-    return situation.market.worth(after - before)
+    before = situation.scales.work(pail.gap or 0, pail.zeros or 0)
+    after = situation.scales.work(gap, zeros)
+    return situation.unit * (after - before)
 
 
 def _work(aim: Aim, proof: Proof, situation: Situation, reason: str) -> SubmitWork:
     deadline = max(int(situation.pace.now) + _WORK_WINDOW_S, situation.record.timestamp + _SURE_S)
     improves = aim.pail.zeros is not None
     return SubmitWork(aim.lane.farmer, situation.index, proof, improves, deadline, reason)
-
-
-def _likely_parts(pail: Pail, block: Block) -> float:
-    """Give what a pail of ours will weigh by a rule of thumb: its gap, its stake, half of the zeros."""
-    span = block.max_stake - block.min_stake
-    staked = min(max(pail.stake - block.min_stake, 0), span) / span if span > 0 else 0.0
-    return 1.5 + staked

@@ -1,0 +1,1 @@
+"""Replaying recorded blocks with sampled proofs: what policies would have earned."""
