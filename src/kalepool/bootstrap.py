@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -17,7 +18,7 @@ from kalepool.core.amounts import parse_amount
 from kalepool.core.farmers import Custody, Terms
 from kalepool.core.roster import parse_stake
 from kalepool.core.sealing import audit_entry, terms_message
-from kalepool.core.strategy import Policy
+from kalepool.core.strategy import POLICIES, Fixed
 from kalepool.errors import ConfigError, RetryableError
 from kalepool.networks import NETWORKS
 
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from kalepool.core.farmers import Farmer
     from kalepool.core.health import NodeReport
     from kalepool.core.records import AuditRow
+    from kalepool.core.strategy import Policy
     from kalepool.networks import KnownNetwork
     from kalepool.secret import Secret
     from kalepool.services.balances import Balances
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from kalepool.services.gathering import Gathering
     from kalepool.services.grinding import Grinder
     from kalepool.services.harvesting import Harvester
+    from kalepool.services.learning import Learner
     from kalepool.services.means import Means
     from kalepool.services.onboarding import Onboarding
     from kalepool.services.opening import Openings
@@ -601,13 +604,30 @@ class Pool:
         )
 
     @cached_property
+    def learner(self) -> Learner:
+        """What rounds and past blocks have taught."""
+        from kalepool.services.learning import Learner  # noqa: PLC0415
+
+        return Learner(self.blocks, self.pails, self.facts, self.kale_price)
+
+    @cached_property
     def policy(self) -> Policy:
         """How the pool behaves where the rules leave a choice."""
-        return Policy(
-            work_margin_ledgers=self.config.whole("mining.work_margin_ledgers"),
-            works_per_ledger=self.config.whole("mining.works_per_ledger"),
-            improve_from_stroops=parse_amount(self.config.text("mining.improve_from_kale")),
-            plant_ahead=self.config.flag("mining.open_blocks"),
+        config = self.config
+        named = POLICIES[config.text("mining.policy")]
+        improve_from = parse_amount(config.text("mining.improve_from_kale"))
+        return replace(
+            named,
+            work_margin_ledgers=config.whole("mining.work_margin_ledgers"),
+            works_per_ledger=config.whole("mining.works_per_ledger"),
+            # The two that are about fees bring their own.
+            improve_from_stroops=named.improve_from_stroops
+            if named.name in {"max-kale", "thrift"}
+            else improve_from,
+            plant_ahead=config.flag("mining.open_blocks"),
+            skip_losing=named.skip_losing or config.flag("mining.skip_losing"),
+            push=config.flag("mining.push_beyond_cap"),
+            fixed=named.fixed and self._fixed,
         )
 
     @cached_property
@@ -850,3 +870,16 @@ class Pool:
 
         every_s = 3_600.0 * self.config.whole("payout.auto_every_h")
         return Paymaster(self.settling, self.paying, self.exiting, self.clock, every_s=every_s, told=told)
+
+    @property
+    def _fixed(self) -> Fixed:
+        return Fixed(
+            parse_amount(self.config.text("manual.stake")),
+            self.config.whole("manual.zeros"),
+            self.config.whole("manual.work_at_s"),
+        )
+
+    @property
+    def kale_price(self) -> float | None:
+        """XLM for one KALE, as configured; None where unknown."""
+        return self.config.number("mining.kale_price_xlm") or None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kalepool.core.address import raw_key
 from kalepool.core.amounts import parse_amount
+from kalepool.core.strategy import POLICIES
 from kalepool.errors import ConfigError, UsageError
 from kalepool.networks import LOCAL, NETWORKS
 
@@ -182,15 +183,39 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(
         "mining.work_margin_ledgers",
         3,
-        "A work is sent to land so many ledgers before its block may close.",
+        "A work is sent to land so many ledgers before its block may close, until delays have been learned.",
         _whole(1, 30),
     ),
     Key("mining.works_per_ledger", 40, "Works sent for one ledger, at most.", _whole(1, 1000)),
     Key(
         "mining.improve_from_kale",
         "0.5",
-        "A better proof is sent again when it gains this much KALE.",
+        "A better proof is sent again when it gains this much KALE; max-kale asks less, thrift never does it.",
         _amount,
+    ),
+    Key(
+        "mining.policy",
+        "steady",
+        "How to plan: steady, max-kale (every KALE, more fees), thrift (fewest fees) or manual (see [manual]).",
+        _one_of(*POLICIES),
+    ),
+    Key(
+        "mining.kale_price_xlm",
+        0.0,
+        "XLM for one KALE, by which fees are weighed against rewards; 0 when unknown: then fees are not weighed.",
+        _number(0, 1_000_000),
+    ),
+    Key(
+        "mining.skip_losing",
+        False,
+        "Do not plant for farmers whose block would earn less than its fees at that price; thrift never does.",
+        _flag,
+    ),
+    Key(
+        "mining.push_beyond_cap",
+        False,
+        "When everybody has all zeros that count, hash on for one more, which lifts the next block's range.",
+        _flag,
     ),
     Key("mining.open_blocks", True, "Open the next block with our own plants when it is due.", _flag),
     Key(
@@ -204,6 +229,14 @@ KEYS: Final[tuple[Key, ...]] = (
         "1",
         "Blocks and pails that end before they can be harvested are kept alive from this much KALE on.",
         _amount,
+    ),
+    Key("manual.stake", "0", "With policy manual: KALE staked for each farmer.", _amount),
+    Key("manual.zeros", 6, "With policy manual: hashing for a farmer stops at so many zeros.", _whole(0, 64)),
+    Key(
+        "manual.work_at_s",
+        240,
+        "With policy manual: works are sent so many seconds after their block's opening.",
+        _whole(10, 299),
     ),
     Key("fees.inclusion_percentile", 50, "The bid: this percentile of what was paid lately.", _whole(10, 99)),
     Key(

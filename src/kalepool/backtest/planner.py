@@ -119,6 +119,12 @@ class _Game:
         self._allotment = Allotment(recorded, first, planner.setup.fees)
         self._outlook = planner.outlook()
         self._stake = planner.setup.stake_in(recorded)
+        fixed = planner.policy.fixed
+        self._policy = replace(
+            planner.policy,
+            plant_ahead=False,
+            fixed=None if fixed is None else replace(fixed, stake=self._stake),
+        )
         self._sent: list[_Sent] = []
         self._works = [0] * len(chances.streams)
         self._wanted: list[Wanted] = []
@@ -149,11 +155,7 @@ class _Game:
                 self._allotment.plant(one.farmer, one.lands, one.stake)
             elif self._allotment.work(one.farmer, one.lands, one.zeros):
                 self._works_seen += 1
-                self._lose_ahead()
-
-    def _lose_ahead(self) -> None:
-        """Another work has changed the entropy that was hashed ahead with."""
-        self.ahead = None
+                self.ahead = None  # the entropy it was hashed with is another now
 
     def _decide(self, ledger: int) -> tuple[Action, ...]:
         recorded, base = self._recorded, self._first
@@ -174,8 +176,7 @@ class _Game:
                 for farmer, pail in self._allotment.pails.items()
             },
         )
-        policy = replace(self._planner.policy, plant_ahead=False)
-        return plan(snapshot, self._lanes(), policy, pace, self._outlook).actions
+        return plan(snapshot, self._lanes(), self._policy, pace, self._outlook).actions
 
     def _lanes(self) -> list[Lane]:
         planting = {one.farmer for one in self._sent if one.zeros is None}

@@ -113,5 +113,5 @@ def _rows(lines: Sequence[str], where: str) -> list[tuple[int, Block]]:
         except (TypeError, ValueError):
             raise UsageError(f"{where}, line {number}: a column holds no whole number", hint=_HINT) from None
         index = values.pop("index")
-        rows.append((index, Block(**values, entropy=index.to_bytes(32, "big"))))  # type: ignore[arg-type]
+        rows.append((index, Block(**values, entropy=index.to_bytes(32, "big"))))
     return rows

@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 
 from kalepool import __version__
 from kalepool.cli.commands.audit import audit
+from kalepool.cli.commands.backtest import backtest
 from kalepool.cli.commands.bench import bench
 from kalepool.cli.commands.db import db
 from kalepool.cli.commands.demo import demo
@@ -23,6 +24,7 @@ from kalepool.cli.commands.harvest import harvest
 from kalepool.cli.commands.init import init
 from kalepool.cli.commands.mine import mine, plant, work
 from kalepool.cli.commands.payout import payout
+from kalepool.cli.commands.plan import plan
 from kalepool.cli.commands.report import report
 from kalepool.cli.commands.settle import settle
 from kalepool.cli.commands.status import status
@@ -104,6 +106,8 @@ app.add_typer(wallet, name="wallet")
 app.command("settle")(settle)
 app.command("payout")(payout)
 app.command("audit")(audit)
+app.command("plan")(plan)
+app.command("backtest")(backtest)
 app.command("bench")(bench)
 app.command("devnet")(devnet)
 app.command("demo")(demo)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kalepool.cli.output import EXIT_CODES, Output, output_of
+from kalepool.cli.output import EXIT_CODES, output_of
+from kalepool.cli.progress import progress_bar
 from kalepool.errors import InternalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from rich.console import Console
 
     from kalepool.benchmark import Report
@@ -31,7 +28,7 @@ def bench(
     from kalepool.benchmark import measure  # noqa: PLC0415 - loads the engine; `--help` does without
 
     output = output_of(ctx)
-    with _progress(output) as progress:
+    with progress_bar(output, "timing") as progress:
         report = measure(seconds, kernel=kernel, threads=threads, progress=progress)
     wrong = ", ".join(sorted({rate.name for rate in report.rates if not rate.right}))
     error = wrong and InternalError(
@@ -118,18 +115,3 @@ def _render(console: Console, report: Report) -> None:
     for farmers, expected in report.zeros_expected().items():
         zeros.add_row(str(farmers), f"{expected:.2f}")
     console.print(zeros)
-
-
-@contextmanager
-def _progress(output: Output) -> Iterator[Callable[[str, float], None]]:
-    """Show a bar on stderr while a terminal is there to see it."""
-    if output.quiet or not sys.stderr.isatty():
-        yield lambda _what, _share: None
-        return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("timing", total=1.0)
-        yield lambda what, share: bar.update(task, description=what, completed=share)
