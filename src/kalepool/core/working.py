@@ -263,7 +263,7 @@ def _early(aim: Aim, proof: Proof, situation: Situation) -> SubmitWork | None:
         improves=improves,
         fee=situation.threshold,
     )
-    reason = f"insures {format_kale(pail.stake)} of stake"
+    reason = f"insures {format_kale(pail.stake)} of stake and the reward"
     if policy.early is Early.CREDIT:
         gain += improves * timing.credit(
             pot=situation.market.pot,
