@@ -85,25 +85,35 @@ def plants(
         if field.index in lane.under_way:
             skipped.append(Skip(lane.farmer, f"his plant for block {field.index} is under way"))
             continue
-        fixed = policy.fixed
-        asked = (lane.stake or 0) if fixed is None else fixed.stake
+        asked = _asked(lane, policy)
         stake = strategy.stake_for(asked, lane.available, field.ranges) if stakes_pay else 0
         wanted.append((lane, stake))
     if policy.skip_losing and outlook.kale_price is not None and outlook.hashrate > 0:
         wanted, losing = _paying(field, wanted, len(lanes), outlook)
         skipped += losing
     return [
-        Plant(lane.farmer, field.index, stake, field.opens, field.max_time, _why(field, lane, stake, asked))
+        Plant(
+            lane.farmer,
+            field.index,
+            stake,
+            field.opens,
+            field.max_time,
+            _why(field, lane, stake, _asked(lane, policy)),
+        )
         for lane, stake in wanted
-        for asked in [(lane.stake or 0) if policy.fixed is None else policy.fixed.stake]
     ], skipped
 
 
+def _asked(lane: Lane, policy: Policy) -> int:
+    """Give what is to be staked before balance and range are looked at."""
+    return (lane.stake or 0) if policy.fixed is None else policy.fixed.stake
+
+
 def _why(field: Field, lane: Lane, stake: int, asked: int) -> str:
-    if stake >= asked:
-        return field.reason
     if lane.available is None:
         return f"{field.reason}; no stake, the balance is unknown"
+    if stake >= asked:
+        return field.reason
     if stake == field.ranges.max_stake:
         return f"{field.reason}; more than the block's largest stake earns nothing"
     if stake == lane.available:

@@ -1,0 +1,64 @@
+"""What rounds teach: delays over a restart, blocks that are over, forfeits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kalepool.core.contract import scale, weigh
+from kalepool.core.farm import Block
+from kalepool.core.records import BlockRecord, PailRecord, PailState
+from support.farmstead import Farmstead
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BLOCK = Block(1_000_000, 0, 47, 0, 1_000, 5, 9, bytes(32), 0, 0)
+
+
+def test_delays_are_kept_over_a_restart(tmp_path: Path) -> None:
+    farm = Farmstead(tmp_path)
+    with farm.pool() as pool:
+        for delay in (1, 2, 0):
+            pool.learner.landed(delay)
+        assert pool.learner.outlook(5.0).delays == (1, 2, 1)
+        pool.learner.save()
+    with farm.pool() as pool:
+        assert pool.learner.outlook(5.0).delays == (1, 2, 1)
+        assert pool.learner.outlook(5.0).hashrate == 5.0
+
+
+def test_blocks_that_are_over_tell_how_long_they_lasted_and_what_others_weighed(tmp_path: Path) -> None:
+    farm = Farmstead(tmp_path)
+    ours = weigh(BLOCK, 47, 0, 9).total
+    with farm.pool(options={"mining.kale_price_xlm": 0.25}) as pool:
+        (ann,) = farm.add_farmers(pool, 1)
+        for number, life in enumerate((0, 310, 630, 950, 1_260)):
+            total = 30 * scale(BLOCK) + ours * (number < 4)
+            block = replace(BLOCK, timestamp=BLOCK.timestamp + life, normalized_total=total)
+            pool.blocks.record([BlockRecord(number, block, 20_000)])
+            pool.pails.record(
+                [PailRecord(ann.number, number, PailState.WORKED, 0, 501, gap=47, zeros=9, live_until=9)]
+            )
+            learned = pool.learner.outlook(0.0)
+        assert learned.lives == (310, 320, 320, 310)
+        assert learned.others_parts == pytest.approx(30, abs=0.1)
+        assert learned.kale_price == 0.25
+        assert learned.forfeit_risk == 0  # too few pails to tell
+
+
+def test_the_share_of_forfeited_pails_is_the_risk(tmp_path: Path) -> None:
+    farm = Farmstead(tmp_path)
+    with farm.pool() as pool:
+        (ann,) = farm.add_farmers(pool, 1)
+        pool.blocks.record([BlockRecord(200, BLOCK, 20_000)])
+        pails = []
+        for number in range(120):
+            state = PailState.FORFEITED if number < 6 else PailState.HARVESTED
+            worked = {} if number < 6 else {"gap": 4, "zeros": 5, "reward": 7}
+            pails.append(PailRecord(ann.number, number, state, 1, 501, live_until=9, **worked))  # type: ignore[arg-type]
+        pool.pails.record([replace(pail, state=PailState.PLANTED) for pail in pails if pail.gap is None])
+        pool.pails.record(pails)
+        assert pool.learner.outlook(0.0).forfeit_risk == pytest.approx(0.05)
