@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from kalepool.core.actions import Lane, Plant
     from kalepool.core.chain import Snapshot
+    from kalepool.core.situation import Situation
     from kalepool.core.strategy import Policy
-    from kalepool.core.working import Situation
 
 _MOST_ZEROS: Final = 64
 _USUAL_PARTS: Final = 2.0

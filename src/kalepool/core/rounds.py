@@ -12,16 +12,17 @@ from kalepool.core import strategy
 from kalepool.core.actions import Action, Grind, Harvest, Lane, Plant, Skip, SubmitWork, Wait
 from kalepool.core.hashing import grinding
 from kalepool.core.planting import plants
+from kalepool.core.situation import situation_of
 from kalepool.core.strategy import NEUTRAL, Early
 from kalepool.core.sweeping import harvests
-from kalepool.core.working import aims_of, situation_of, works
+from kalepool.core.working import aims_of, works
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kalepool.core.chain import Snapshot
+    from kalepool.core.situation import Aim
     from kalepool.core.strategy import Outlook, Pace, Policy
-    from kalepool.core.working import Aim
 
 __all__ = [
     "Action",
