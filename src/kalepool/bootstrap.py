@@ -596,6 +596,7 @@ class Pool:
             harvester=self.harvester,
             grinder=self.grinder,
             receivables=self.receivables,
+            learner=self.learner,
             operator=self.vault.operator,
             policy=self.policy,
             day_most=self.config.stroops("fees.day_most_xlm"),

@@ -104,7 +104,9 @@ def test_what_is_known_of_an_older_block_is_forgotten(store: Store, miner: Miner
     grinder = Grinder(miner, StoreGrinds(store))
     grinder.aim([FIRST], block=7, entropy=ENTROPY)
     grinder.save()
-    grinder.aim([FIRST], block=8, entropy=OTHER_ENTROPY)
+    grinder.aim([FIRST], block=8, entropy=OTHER_ENTROPY)  # perhaps ahead, and back again
+    assert StoreGrinds(store).load(7, ENTROPY)
+    grinder.aim([FIRST], block=9, entropy=ENTROPY)
     assert StoreGrinds(store).load(7, ENTROPY) == []
 
 

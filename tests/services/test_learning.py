@@ -9,6 +9,7 @@ import pytest
 
 from kalepool.core.contract import scale, weigh
 from kalepool.core.farm import Block
+from kalepool.core.intents import Kind
 from kalepool.core.records import BlockRecord, PailRecord, PailState
 from support.farmstead import Farmstead
 
@@ -21,8 +22,12 @@ BLOCK = Block(1_000_000, 0, 47, 0, 1_000, 5, 9, bytes(32), 0, 0)
 def test_delays_are_kept_over_a_restart(tmp_path: Path) -> None:
     farm = Farmstead(tmp_path)
     with farm.pool() as pool:
-        for delay in (1, 2, 0):
-            pool.learner.landed(delay)
+        for number, (sent, landed) in enumerate(((500, 501), (500, 502), (507, 507))):
+            pool.learner.sent(Kind.PLANT, [f"{number}"], sent)
+            pool.learner.landed(Kind.PLANT, [f"{number}"], landed)
+        pool.learner.landed(Kind.WORK, ["0"], 900)  # never sent by this process
+        pool.learner.sent(Kind.HARVEST, ["9"], 500)
+        pool.learner.landed(Kind.HARVEST, ["9"], 505)  # nobody waits for a harvest
         assert pool.learner.outlook(5.0).delays == (1, 2, 1)
         pool.learner.save()
     with farm.pool() as pool:

@@ -120,6 +120,22 @@ def test_a_harvest_is_not_put_off_while_the_next_stake_needs_it() -> None:
     assert "stake" in harvest.reason
 
 
+def test_when_the_pool_stops_every_work_is_due_at_once_whatever_was_learned() -> None:
+    for policy in POLICIES.values():
+        ledger, _ = sent_at(replace(policy, at_once=True, improve_from_stroops=2**62), Pail(FIRST + 1, 0), 6)
+        assert ledger == FIRST + 1
+
+
+def test_a_better_proof_that_would_hardly_land_in_time_is_not_sent() -> None:
+    lane, done = replace(LANE, proof=proof(9)), planted(gap=30, zeros=5)
+    for outlook in (OUTLOOK, Outlook()):
+        sent = [
+            bool(only(SubmitWork, plan(snapshot(at(second), done), [lane], STEADY, at(second), outlook)))
+            for second in (270, 325)
+        ]
+        assert sent == [True, False]
+
+
 # Early works
 
 
@@ -143,6 +159,11 @@ def test_an_early_work_needs_hope_for_a_better_one_and_leaves_the_next_range_alo
     assert not early(STEADY, 900 * KALE, outlook=slow)
     assert not early(STEADY, 900 * KALE, zeros=4)  # below the block's least zeros
     assert not early(STEADY, 900 * KALE, zeros=9)  # nothing better counts
+
+
+def test_a_hash_rate_that_proofs_belie_insures_nothing() -> None:
+    boast = replace(OUTLOOK, hashrate=1e12)
+    assert not early(STEADY, 900 * KALE, outlook=boast)
 
 
 def test_max_kale_works_twice_for_what_the_contract_books() -> None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from kalepool.core.situation import Aim, Situation
 
 _MOST_PARTS: Final = 3
+_TOO_FEW: Final = 2
+_SURE: Final = 0.99
+_LIKELY: Final = 0.8
 
 
 class _Prospects(NamedTuple):
@@ -42,6 +45,7 @@ def early_worth(situation: Situation) -> Callable[[Aim, Proof], float | None]:
     known: dict[tuple[int, int, int], _Prospects] = {}
     part, threshold = situation.market.part, situation.threshold
     insures = policy.early is Early.INSURE
+    found = situation.speed * (now - situation.record.timestamp)
 
     def prospects(sequence: int, aimed: int, zeros: int) -> _Prospects:
         weight = scales.work(ledger + 1 - sequence, zeros)
@@ -68,10 +72,14 @@ def early_worth(situation: Situation) -> Callable[[Aim, Proof], float | None]:
             return None
         if insures and fails * (pail.stake + reward) <= threshold:
             return None  # the usual case, told without its chances
+        if chance(found, proof.zeros + _TOO_FEW) > _SURE:
+            return None  # with the rate as measured he would have more by now: it cannot be trusted
         key = (pail.sequence, aim.ledger, proof.zeros)
         if key not in known:
             known[key] = prospects(*key)
         seen = known[key]
+        if seen.improves < _LIKELY:
+            return None  # without a better proof the gap of a whole block is lost
         gain = seen.credit + early_gain(
             part=part,
             stake=pail.stake,

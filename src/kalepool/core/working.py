@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _WORK_WINDOW_S: Final = 30
 _SURE_S: Final = 299
 _STAKE_BITS: Final = 2
+_LIKELY: Final = 0.75
 
 
 def aims_of(snapshot: Snapshot, lanes: Sequence[Lane], situation: Situation | None) -> list[Aim]:
@@ -31,16 +32,19 @@ def aims_of(snapshot: Snapshot, lanes: Sequence[Lane], situation: Situation | No
     planted = planted_in(snapshot, lanes)
     pace, policy = situation.pace, situation.policy
     delays = timing.Delays.learned(situation.outlook.delays)
-    if policy.fixed is not None:
+    if policy.at_once:
+        aims = [Aim(lane, pail, max(pace.ledger, pail.sequence) + 1, 1.0) for lane, pail in planted]
+    elif policy.fixed is not None:
         after = pace.ledger_closing_by(situation.record.timestamp + policy.fixed.work_at_s)
         aims = [Aim(lane, pail, max(after + 1, pail.sequence + 1), 1.0) for lane, pail in planted]
     elif delays is None:
+        late = pace.ledger + 1 > strategy.last_work_ledger(situation.record, pace, policy)
         aims = [
             Aim(
                 lane,
                 pail,
                 strategy.work_ledger(pail.sequence, situation.block, situation.record, pace, policy),
-                1.0,
+                0.0 if late and pail.zeros is not None else 1.0,
             )
             for lane, pail in planted
         ]
@@ -131,7 +135,8 @@ def _spread(aims: Sequence[Aim], situation: Situation) -> list[Aim]:
 def _worth_again(aim: Aim, proof: Proof, situation: Situation) -> float | None:
     """Give what a better proof for a worked pail gains, where that is worth sending."""
     pail = aim.pail
-    if proof.zeros <= (pail.zeros or 0):
+    # One that lands too late fails, costs its fee, and keeps the farmer's account from planting.
+    if proof.zeros <= (pail.zeros or 0) or aim.lands < _LIKELY:
         return None
     gain = _gain(pail, situation.pace.ledger + 1 - pail.sequence, proof.zeros, situation)
     return gain if gain * aim.lands >= situation.threshold else None

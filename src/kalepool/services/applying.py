@@ -64,12 +64,20 @@ class Applier:
         current = look.snapshot.blocks.get(look.snapshot.farm.index)
         if current is None:
             return
-        targets = [
-            Target(action.farmer, raw_key(look.farmers[action.farmer].address), action.cap)
+        grinds = [
+            action
             for action in actions
             if isinstance(action, Grind) and self._scope.has(Kind.WORK, action.farmer)
         ]
-        self._means.grinder.aim(targets, block=look.snapshot.farm.index, entropy=current.block.entropy)
+        targets = [
+            Target(grind.farmer, raw_key(look.farmers[grind.farmer].address), grind.cap, grind.weight)
+            for grind in grinds
+        ]
+        block, entropy = look.snapshot.farm.index, current.block.entropy
+        if grinds and grinds[0].entropy is not None:
+            # The next block, ahead: what is found counts if its entropy comes true.
+            block, entropy = grinds[0].block, grinds[0].entropy
+        self._means.grinder.aim(targets, block=block, entropy=entropy)
 
     async def work(self, actions: Sequence[Action], look: Look) -> None:
         """Send works."""
@@ -173,7 +181,9 @@ class Applier:
 
     def _note_sent(self, done: Dispatched, look: Look) -> None:
         for result in done.sent:
-            look.under_way.add(result.order.plan.kind, result.order.plan.items, result.order.source)
+            plan = result.order.plan
+            look.under_way.add(plan.kind, plan.items, result.order.source)
+            self._means.learner.sent(plan.kind, plan.items, look.pace.ledger)
         for refused in done.refused:
             key = f"{refused.kind} {refused.reason}"
             self._teller.tell_once(

@@ -122,7 +122,8 @@ class Grinder:
         self._drop(set(self._jobs))
         self._block = (block, entropy)
         self._known = {grind.farmer: grind for grind in self._grinds.load(block, entropy)}
-        self._grinds.forget(block)
+        # Hashing ahead for the next block must not lose what is known of this one.
+        self._grinds.forget(max(block - 1, 0))
 
     def _drop(self, farmers: AbstractSet[int]) -> None:
         if farmers:

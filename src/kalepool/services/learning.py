@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from kalepool.core.contract import scale, weigh
 from kalepool.core.economics import is_valid, others_parts
+from kalepool.core.intents import Kind
 from kalepool.core.records import PailState
 from kalepool.core.strategy import Outlook, lives_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from kalepool.core.records import BlockRecord
     from kalepool.ports import Blocks, Facts, Pails
@@ -21,12 +23,15 @@ _DELAYS_KEPT: Final = 400
 _LIVES_OF: Final = 100
 _PARTS_OF: Final = 20
 _ENOUGH_PAILS: Final = 100
+_RATES_KEPT: Final = 51
+_FORGOTTEN_AFTER: Final = 120
+_TIMED: Final = frozenset({Kind.PLANT, Kind.WORK})
 
 
 class Learner:
     """Gives the outlook that plans are made with.
 
-    The round loop tells it of every transaction of ours that landed (``landed``), asks for an ``outlook`` each
+    The round loop tells it of every plant and work that was sent and that landed, asks for an ``outlook`` each
     round, and lets it ``save`` once a block.
 
     Args:
@@ -42,23 +47,37 @@ class Learner:
         self._facts = facts
         self._price = price
         self._delays = deque(_parsed(facts.get(DELAYS_FACT)), _DELAYS_KEPT)
+        self._sent: dict[tuple[Kind, tuple[str, ...]], int] = {}
+        self._rates: deque[float] = deque(maxlen=_RATES_KEPT)
         self._seen: int | None = None
         self._past: tuple[tuple[int, ...], float | None, float] = ((), None, 0.0)
 
-    def landed(self, delay: int) -> None:
-        """Take note of how many ledgers a transaction took: its ledger less the last closed when it was sent."""
-        self._delays.append(max(delay, 1))
+    def sent(self, kind: Kind, items: Iterable[str], ledger: int) -> None:
+        """Take note of a plant or work that left after a ledger had closed; of nothing else."""
+        if kind in _TIMED:
+            self._sent.setdefault((kind, tuple(items)), ledger)
+
+    def landed(self, kind: Kind, items: Iterable[str], ledger: int) -> None:
+        """Take note of the ledger that one landed in; of one that left in another life nothing is learned."""
+        sent = self._sent.pop((kind, tuple(items)), None)
+        if sent is not None:
+            self._delays.append(max(ledger - sent, 1))
 
     def save(self) -> None:
-        """Keep the delays over a restart."""
+        """Keep the delays over a restart; forget what never landed."""
+        newest = max(self._sent.values(), default=0)
+        self._sent = {key: at for key, at in self._sent.items() if at > newest - _FORGOTTEN_AFTER}
         self._facts.put(DELAYS_FACT, " ".join(map(str, self._delays)))
 
     def outlook(self, hashrate: float) -> Outlook:
         """Give what has been learned; past blocks are read again when a new one is known.
 
         Args:
-            hashrate: hashes a second, as measured; 0 when unknown.
+            hashrate: hashes a second, as measured over the last ledgers; 0 while nothing is hashed. What the
+                machine can do is the median of those that were not 0.
         """
+        if hashrate > 0:
+            self._rates.append(hashrate)
         latest = self._blocks.latest()
         if latest is not None and latest.index != self._seen:
             self._seen = latest.index
@@ -68,7 +87,7 @@ class Learner:
             delays=tuple(self._delays),
             lives=lives,
             others_parts=others,
-            hashrate=hashrate,
+            hashrate=median(self._rates) if self._rates else 0.0,
             kale_price=self._price,
             forfeit_risk=risk,
         )

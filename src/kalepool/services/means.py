@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kalepool.services.channels import Sources
     from kalepool.services.grinding import Grinder
     from kalepool.services.harvesting import Harvester
+    from kalepool.services.learning import Learner
     from kalepool.services.receivables import Receivables
     from kalepool.services.reconcile import Reconciler
     from kalepool.services.submit import Submitter
@@ -63,6 +64,7 @@ class Means:
     harvester: Harvester
     grinder: Grinder
     receivables: Receivables
+    learner: Learner
     operator: str
     policy: Policy
     day_most: int

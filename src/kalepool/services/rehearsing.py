@@ -62,7 +62,7 @@ async def rehearse(means: Means) -> list[Rehearsed]:
     if agreed not in {None, snapshot.wasm_hash.hex()}:
         lanes = [replace(lane, plants=False) for lane in lanes]
     pace = pace_of(snapshot, means.clock.now(), means.clock.ledger_seconds)
-    actions = decide(snapshot, lanes, means.policy, pace)
+    actions = decide(snapshot, lanes, means.policy, pace, means.learner.outlook(0.0))
     return [await _tried(means, action, farmers, snapshot) for action in actions]
 
 

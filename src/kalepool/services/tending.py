@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from kalepool.services.means import Means
     from kalepool.services.stopping import Progress, Stop
 
-_AT_ONCE: Final = 10_000
-"""A margin of so many ledgers makes every work due now."""
-
 _NEVER: Final = 2**62
 _GAP_LEDGERS: Final = 2
 """When so many ledgers pass between looking and acting, the machine slept or a node kept it waiting: look again."""
@@ -75,19 +72,20 @@ class Tender:
         self._terms_for: int | None = None
         self._terms: dict[int, Farmer] = {}
         self._bid_for: int | None = None
+        self._rate = 0.0
         self.look: Look | None = None
 
     async def round(self, rate: float) -> Wait:
         """Look once, and do what is to be done now; give when to look again.
 
         Args:
-            rate: hashes a second, for ``status``.
+            rate: hashes a second.
 
         Raises:
             RetryableError: when the network does not answer.
             LockedError: when another process has taken over.
         """
-        means = self._means
+        means, self._rate = self._means, rate
         farmers = means.farmers.all()
         snapshot = await self._read(farmers)
         assert snapshot.tip is not None
@@ -100,6 +98,9 @@ class Tender:
         look.is_stale = self._is_stale(before, pace)
         observed = await means.reconciler.observe(snapshot)
         closed = observed.closed
+        for one in closed:
+            if one.landed is not None:
+                means.learner.landed(one.intent.kind, one.intent.items, one.landed.ledger)
         with means.store.atomic():
             changes = self.observer.record(snapshot, pace)
             self._save_view(look, rate)
@@ -181,7 +182,7 @@ class Tender:
         if may_plant:
             await self._learn(lanes, look, target)
         lanes = self._allowed(lanes, look, target, wrong_code, may_plant=may_plant)
-        actions = decide(snapshot, lanes, self._policy(), pace)
+        actions = decide(snapshot, lanes, self._policy(), pace, self._means.learner.outlook(self._rate))
         self._applier.aim(actions, look)
         if self._means.clock.now() - pace.now > _GAP_LEDGERS * pace.ledger_seconds:
             return Wait(self._means.clock.now(), "time has passed since the look")
@@ -192,6 +193,7 @@ class Tender:
         if self._bid_for != snapshot.farm.index:
             await self._means.composer.refresh_bid()
             self._bid_for = snapshot.farm.index
+            self._means.learner.save()
         return self._until(actions, look)
 
     def _target(self, look: Look) -> int:
@@ -208,7 +210,7 @@ class Tender:
         policy = self._means.policy
         if self._stop.phase is Phase.RUNNING and not self.scope.works_now:
             return policy
-        return replace(policy, work_margin_ledgers=_AT_ONCE, improve_from_stroops=_NEVER)
+        return replace(policy, at_once=True, improve_from_stroops=_NEVER)
 
     async def _prepare(self, look: Look, target: int, *, may_plant: bool) -> None:
         """Read accounts before the first plants of a block, or before works that have none."""
