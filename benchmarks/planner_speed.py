@@ -19,6 +19,7 @@ from kalepool.core.contract import new_record
 from kalepool.core.farm import Block, Farm, Pail, Proof
 from kalepool.core.rounds import plan
 from kalepool.core.strategy import POLICIES, Outlook, Pace
+from kalepool.services.observing import HARVESTS_AT_ONCE
 
 TARGET_MS = 10.0
 _OPENED, _FIRST, _INDEX, _LEDGER_S = 1_000_000, 500, 7, 5.83
@@ -42,7 +43,8 @@ def situation(farmers: int, second: float, worked: float, seed: int) -> tuple[Sn
             landed = (40, zeros - 1) if dice.random() < worked else (None, None)
             pail = Pail(_FIRST + dice.randint(1, 4), min(stake, block.max_stake), *landed)
             pails[address, _INDEX] = DatedPail(pail, 10**6)
-        for age in range(1, 4):
+        # The observer asks for the harvestable pails of so many farmers at once.
+        for age in range(1, 4) if number < HARVESTS_AT_ONCE else ():
             pails[address, _INDEX - age] = DatedPail(Pail(100, stake, 40, zeros), 10**6)
     blocks = {_INDEX: DatedBlock(block, 10**6)}
     pace = Pace(ledger, int(_OPENED + (ledger - _FIRST) * _LEDGER_S), _OPENED + second, _LEDGER_S)

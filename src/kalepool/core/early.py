@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MOST_PARTS: Final = 3
 _TOO_FEW: Final = 2
 _SURE: Final = 0.99
-_LIKELY: Final = 0.8
+_LIKELY: Final = 0.5
 
 
 class _Prospects(NamedTuple):

@@ -13,6 +13,9 @@ RESTORED: Final = "restored-from-backup"
 LAST_BACKUP: Final = "backup:last"
 """When ``db backup`` last made a copy, Unix seconds on the machine's clock."""
 
+DELAYS: Final = "inclusion-delays"
+"""Ledgers that the latest plants and works took to land, the oldest first, parted by spaces."""
+
 
 def opening(address: str) -> str:
     """Name the fact that an account's balance was taken into the books: the ledger in which it was read."""

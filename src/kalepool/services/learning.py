@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from kalepool.core.contract import scale, weigh
 from kalepool.core.economics import is_valid, others_parts
+from kalepool.core.facts import DELAYS
 from kalepool.core.intents import Kind
 from kalepool.core.records import PailState
 from kalepool.core.strategy import Outlook, lives_of
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from kalepool.core.records import BlockRecord
     from kalepool.ports import Blocks, Facts, Pails
 
-DELAYS_FACT: Final = "inclusion_delays"
 _DELAYS_KEPT: Final = 400
 _LIVES_OF: Final = 100
 _PARTS_OF: Final = 20
@@ -46,7 +46,7 @@ class Learner:
         self._pails = pails
         self._facts = facts
         self._price = price
-        self._delays = deque(_parsed(facts.get(DELAYS_FACT)), _DELAYS_KEPT)
+        self._delays = deque(_parsed(facts.get(DELAYS)), _DELAYS_KEPT)
         self._sent: dict[tuple[Kind, tuple[str, ...]], int] = {}
         self._rates: deque[float] = deque(maxlen=_RATES_KEPT)
         self._seen: int | None = None
@@ -67,7 +67,7 @@ class Learner:
         """Keep the delays over a restart; forget what never landed."""
         newest = max(self._sent.values(), default=0)
         self._sent = {key: at for key, at in self._sent.items() if at > newest - _FORGOTTEN_AFTER}
-        self._facts.put(DELAYS_FACT, " ".join(map(str, self._delays)))
+        self._facts.put(DELAYS, " ".join(map(str, self._delays)))
 
     def outlook(self, hashrate: float) -> Outlook:
         """Give what has been learned; past blocks are read again when a new one is known.
