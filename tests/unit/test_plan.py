@@ -166,6 +166,10 @@ def test_a_hash_rate_that_proofs_belie_insures_nothing() -> None:
     assert not early(STEADY, 900 * KALE, outlook=boast)
 
 
+def test_a_risk_that_is_only_ignorance_is_not_insured() -> None:
+    assert not early(STEADY, 900 * KALE, outlook=replace(OUTLOOK, delays=(1,) * 20))
+
+
 def test_max_kale_works_twice_for_what_the_contract_books() -> None:
     (work,) = early(GREEDY, 0)
     assert "total lower" in work.reason

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kalepool.core.farm import Proof
     from kalepool.core.situation import Aim, Situation
 
+_ENOUGH_OBSERVED: Final = 100
 _MOST_PARTS: Final = 3
 _TOO_FEW: Final = 2
 _SURE: Final = 0.99
@@ -40,7 +41,9 @@ def early_worth(situation: Situation) -> Callable[[Aim, Proof], float | None]:
     cap = strategy.cap_of(block, policy)
     ledger, now = situation.pace.ledger, situation.pace.now
     reward = _MOST_PARTS * scales.full * situation.unit
-    if policy.early is Early.NEVER or not situation.outlook.delays:
+    # Of few delays the risk is mostly what is not known yet, and no reason to risk a gap.
+    needed = _ENOUGH_OBSERVED if policy.early is Early.INSURE else 1
+    if policy.early is Early.NEVER or len(situation.outlook.delays) < needed:
         return lambda _aim, _proof: None
     known: dict[tuple[int, int, int], _Prospects] = {}
     part, threshold = situation.market.part, situation.threshold
