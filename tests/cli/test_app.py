@@ -102,7 +102,7 @@ def test_an_unexpected_failure_is_one_line_and_says_that_it_is_a_bug(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(program, "app", broken)
+    monkeypatch.setattr(program, "tree", lambda: broken)
     assert main(["bench"]) == 1
     assert "unexpected failure: ZeroDivisionError" in capsys.readouterr().err
 

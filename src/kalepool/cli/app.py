@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -122,6 +123,12 @@ app.command("work")(work)
 _GROUPS = {group.name for group in app.registered_groups}
 
 
+@cache
+def tree() -> Any:
+    """Give all commands as they are parsed; building them is what a usage error would else do twice."""
+    return typer.main.get_command(app)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the program and give its exit code."""
     words = sys.argv[1:] if argv is None else argv
@@ -136,7 +143,7 @@ def _run(front: list[str], rest: list[str]) -> int:
     output = Output(json="--json" in front, verbose="-v" in front or "--verbose" in front)
     command = _command(rest)
     try:
-        result = app(front + rest, prog_name="kalepool", standalone_mode=False)
+        result = tree()(front + rest, prog_name="kalepool", standalone_mode=False)
     except KalepoolError as error:
         return output.fail(command, error)
     except TyperException as error:
@@ -170,7 +177,7 @@ def _command(words: list[str]) -> str:
 def _known(command: str) -> str:
     """Give as much of a command as there is."""
     found: list[str] = []
-    group: Any = typer.main.get_command(app)
+    group: Any = tree()
     for word in command.split():
         group = getattr(group, "commands", {}).get(word)
         if group is None:
