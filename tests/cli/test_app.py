@@ -9,8 +9,7 @@ import sys
 
 import pytest
 
-from kalepool import __version__, errors
-from kalepool.cli import app as program
+from kalepool import __version__, benchmark, errors
 from kalepool.cli.app import hoist_global_options, main
 from kalepool.cli.output import EXIT_CODES, Output, exit_code
 
@@ -102,7 +101,7 @@ def test_an_unexpected_failure_is_one_line_and_says_that_it_is_a_bug(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(program, "tree", lambda: broken)
+    monkeypatch.setattr(benchmark, "measure", broken)
     assert main(["bench"]) == 1
     assert "unexpected failure: ZeroDivisionError" in capsys.readouterr().err
 

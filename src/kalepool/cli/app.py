@@ -9,27 +9,10 @@ from functools import cache
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from kalepool import __version__
-from kalepool.cli.commands.audit import audit
-from kalepool.cli.commands.backtest import backtest
-from kalepool.cli.commands.bench import bench
-from kalepool.cli.commands.db import db
-from kalepool.cli.commands.demo import demo
-from kalepool.cli.commands.devnet import devnet
-from kalepool.cli.commands.doctor import doctor
-from kalepool.cli.commands.farmer import farmer
-from kalepool.cli.commands.harvest import harvest
-from kalepool.cli.commands.init import init
-from kalepool.cli.commands.mine import mine, plant, work
-from kalepool.cli.commands.payout import payout
-from kalepool.cli.commands.plan import plan
-from kalepool.cli.commands.report import report
-from kalepool.cli.commands.settle import settle
-from kalepool.cli.commands.status import status
-from kalepool.cli.commands.wallet import wallet
+from kalepool.cli.lazy import Program
 from kalepool.cli.output import EXIT_BUG, EXIT_INTERRUPTED, Output
 from kalepool.errors import KalepoolError, UsageError
 from kalepool.networks import NETWORKS
@@ -72,7 +55,7 @@ def _version(wanted: bool) -> None:
 
 
 app = typer.Typer(
-    cls=TyperGroup,
+    cls=Program,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -99,28 +82,6 @@ def root(
     ctx.obj = Output(json=json, quiet=quiet, verbose=verbose, network=network, config=config)
     if network is not None and network not in NETWORKS:
         raise UsageError(f"there is no network {network!r}", hint="networks are local, testnet and mainnet")
-
-
-app.command("init")(init)
-app.add_typer(farmer, name="farmer")
-app.add_typer(wallet, name="wallet")
-app.command("settle")(settle)
-app.command("payout")(payout)
-app.command("audit")(audit)
-app.command("plan")(plan)
-app.command("backtest")(backtest)
-app.command("bench")(bench)
-app.command("devnet")(devnet)
-app.command("demo")(demo)
-app.command("harvest")(harvest)
-app.command("status")(status)
-app.command("report")(report)
-app.command("doctor")(doctor)
-app.add_typer(db, name="db")
-app.command("mine")(mine)
-app.command("plant")(plant)
-app.command("work")(work)
-_GROUPS = {group.name for group in app.registered_groups}
 
 
 @cache
@@ -171,7 +132,8 @@ def _run(front: list[str], rest: list[str]) -> int:
 def _command(words: list[str]) -> str:
     """Give the command that a line asks for, such as ``bench`` or ``farmer add``; empty where there is none."""
     named = [word for word in words if not word.startswith("-")]
-    return " ".join(named[: 2 if named[:1] and named[0] in _GROUPS else 1])
+    group = bool(named) and hasattr(tree().commands.get(named[0]), "commands")
+    return " ".join(named[: 2 if group else 1])
 
 
 def _known(command: str) -> str:
