@@ -380,6 +380,7 @@ def load(
 
     Raises:
         ConfigError: for an unreadable file, an unknown key or an impossible value.
+        UsageError: for an impossible value of an option.
     """
     file = find_file(given, environment, working)
     folder = working if file is None else file.parent
@@ -393,6 +394,7 @@ def load_new(
 
     Raises:
         ConfigError: for an unknown variable or an impossible value.
+        UsageError: for an impossible value of an option.
     """
     return _merged(None, file.parent, environment, options or {})
 
@@ -405,7 +407,10 @@ def _merged(
         values |= _from_file(file)
     values |= _from_environment(environment)
     for name, value in options.items():
-        values[name] = _checked(name, value, "an option")
+        try:
+            values[name] = _checked(name, value, "an option")
+        except ConfigError as error:  # the words of the command are wrong, and no file
+            raise UsageError(error.message, hint=error.hint) from None
     return Config(values, folder, file)
 
 

@@ -48,7 +48,9 @@ def read_private(path: Path, what: str) -> bytes:
     except FileNotFoundError:
         raise ConfigError(f"{what} {path} does not exist", hint="check the path") from None
     except OSError as error:
-        raise ConfigError(f"{what} {path} cannot be read: {error.strerror}") from error
+        raise ConfigError(
+            f"{what} {path} cannot be read: {error.strerror}", hint="check the path, its mode and its owner"
+        ) from error
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{what} {path} is larger than {MAX_BYTES} bytes", hint="check the path")
     return data
@@ -71,7 +73,7 @@ def write_private(path: Path, data: bytes, *, instead_of: bytes | None, what: st
     """
     if instead_of is not None:
         path = path.resolve()  # a link stays, and what it leads to is replaced
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.new"
     try:
         with _turn(path.parent) as folder:
             _insist(path, instead_of, what)
@@ -88,6 +90,19 @@ def write_private(path: Path, data: bytes, *, instead_of: bytes | None, what: st
             f"{what} {path} cannot be written: {error.strerror or error}",
             hint="nothing has changed; check the folder, its permissions and the free space",
         ) from error
+
+
+def check_new(path: Path, what: str) -> None:
+    """Insist that a file could be put there, for what must not be half done.
+
+    Raises:
+        ConfigError: when something is there, or there is no folder that can be written to.
+    """
+    _insist(path, None, what)
+    if not os.access(path.parent, os.W_OK | os.X_OK) or not path.parent.is_dir():
+        raise ConfigError(
+            f"nothing can be written into {path.parent}", hint="create the folder, or choose another"
+        )
 
 
 @contextlib.contextmanager

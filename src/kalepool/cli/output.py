@@ -66,7 +66,8 @@ class Output:
             "command": command,
             "ok": error is None,
             "data": data,
-            "error": error and {"code": error.code, "message": error.message, "hint": error.hint},
+            "error": error
+            and {"code": error.code, "message": one_line(error.message), "hint": one_line(error.hint)},
         }
         sys.stdout.write(json.dumps(document) + "\n")
         sys.stdout.flush()
@@ -84,7 +85,7 @@ class Output:
 
     def warn(self, message: str) -> None:
         """Tell the operator something that he must not miss, however quiet this run is to be."""
-        sys.stderr.write(f"warning: {message}\n")
+        sys.stderr.write(f"warning: {one_line(message)}\n")
         sys.stderr.flush()
 
     def fail(self, command: str, error: errors.KalepoolError) -> int:
@@ -94,10 +95,15 @@ class Output:
         if self.json:
             self.emit_document(command, {}, error)
         else:
-            sys.stderr.write(f"error: {error.message}\n")
+            sys.stderr.write(f"error: {one_line(error.message)}\n")
             if error.hint:
-                sys.stderr.write(f"hint: {error.hint}\n")
+                sys.stderr.write(f"hint: {one_line(error.hint)}\n")
         return exit_code(error)
+
+
+def one_line(text: str) -> str:
+    """Write a text that may repeat anything as one line that plays no tricks with a terminal."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def exit_code(error: errors.KalepoolError) -> int:

@@ -29,9 +29,7 @@ class MiningLock:
             LockedError: when another holds it: who, for how long, and how long ago it last gave a sign.
         """
         with self._store.atomic():
-            holder = self._holder()
-            if holder is not None and not self._owner.dead([holder]):
-                raise self._refusal(holder)
+            self.check()
             self._store.execute(
                 "INSERT INTO mining_lock VALUES (1, ?, ?) "
                 "ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, since = excluded.since",
@@ -41,6 +39,16 @@ class MiningLock:
             yield
         finally:
             self._store.execute("DELETE FROM mining_lock WHERE owner = ?", (self._owner.number,))
+
+    def check(self) -> None:
+        """Insist that it could be held, before anybody is asked for a passphrase.
+
+        Raises:
+            LockedError: as ``hold`` does.
+        """
+        holder = self._holder()
+        if holder is not None and not self._owner.dead([holder]):
+            raise self._refusal(holder)
 
     def beat(self) -> None:
         """Give a sign of life, and make sure that the lock is still ours.

@@ -79,10 +79,11 @@ def _agree(output: Output, pool: Pool, written: str) -> None:
         finally:
             await pool.rpc.close()
 
-    code = run_async(ask())
+    # Store and vault before the network: without them nothing can be agreed to.
     before = pool.facts.get(CONTRACT_CODE)
+    assert pool.vault.operator
+    code = run_async(ask())
     with pool.store.atomic(synced=True):
-        # The vault is unlocked by this: without the passphrase nothing changes.
         pool.record(f"agreed to the contract's code {code}, before {before or 'none'}")
         pool.facts.put(CONTRACT_CODE, code)
     output.emit(

@@ -72,6 +72,9 @@ def mine(
 
     with open_pool(output, "mine", passphrase_file, options) as pool:
         require_farmers(pool.farmers)
+        if not dry_run:
+            pool.lock.check()
+        _unlock(pool)
         if dry_run:
             rehearsed = run_async(_rehearse(pool))
             output.emit("mine", _rehearsed_data(rehearsed), lambda console: _show(console, rehearsed))
@@ -100,8 +103,19 @@ def work(
     from kalepool.core.intents import Kind  # noqa: PLC0415
 
     if not 0 <= seconds <= 300:  # noqa: PLR2004 - a block's time
-        raise UsageError(f"--seconds is 0 to 300, not {seconds:g}")
+        raise UsageError(
+            f"--seconds {seconds:g} is out of range", hint="--seconds is 0 to 300: a block's time"
+        )
     _step(output_of(ctx), Kind.WORK, names or [], passphrase_file, seconds)
+
+
+def _unlock(pool: Pool) -> None:
+    """Unlock the vault before the network is asked: whoever mistyped is told at once."""
+    from kalepool.core.farmers import Custody, FarmerState  # noqa: PLC0415
+
+    assert pool.vault.operator
+    if any(farmer.custody is Custody.CUSTODIAL for farmer in pool.farmers.all(FarmerState.ACTIVE)):
+        pool.vault.wallet(0)  # the passphrase for operations does not open the keys that plant
 
 
 async def _mine(pool: Pool, output: Output, goal: Goal, *, live: bool, auto: bool) -> Outcome:
@@ -249,6 +263,10 @@ def _step(
 
     with open_pool(output, kind, passphrase_file) as pool:
         require_farmers(pool.farmers)
+        for name in names:
+            pool.farmers.get(name)
+        pool.lock.check()
+        _unlock(pool)
         stepped = run_async(_take_step(pool, output, kind, names, seconds))
     word = "planted" if str(kind) == "plant" else "worked"
     data = {

@@ -164,7 +164,8 @@ def sweep(
     check_sweep(bps, to, memo)
     output = output_of(ctx)
     with open_pool(output, "wallet sweep", passphrase_file) as pool:
-        pool.vault.wallet(0)
+        pool.farmers.all()
+        pool.vault.wallet(0)  # store and passphrase before the network
         swept = run_async(_sweep(output, pool, bps, to, memo, yes))
         paid = sum(one.amount for one in swept if one.state == "settled")
         if swept:

@@ -13,7 +13,7 @@ from kalepool.cli.passphrase import read_passphrase
 from kalepool.cli.running import PassphraseFile, open_pool, settings
 from kalepool.core.farmers import Custody
 from kalepool.errors import UsageError
-from kalepool.private_files import write_private
+from kalepool.private_files import check_new, write_private
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,7 +61,9 @@ def export(
         if found.custody is Custody.WATCHED:
             raise UsageError(f"'{name}' keeps his own account", hint="the pool has no key of his")
         with pool.vault.export_seed(found.address) as seed:
-            # The record first: there must be none without, and what is recorded in vain harms nobody.
+            # The record before the file: a seed that is out must stand in it, one that stayed in may.
+            if to is not None:
+                check_new(to, "the seed")
             where = "the terminal" if to is None else str(to)
             pool.record(f"exported the seed of '{name}', {found.address}, to {where}")
             if to is None:
@@ -102,6 +104,7 @@ def passphrase(
     output = output_of(ctx)
     what = "operations passphrase" if operations else "passphrase"
     with open_pool(output, "wallet passphrase", passphrase_file) as pool:
+        pool.farmers.all()  # the store first: a change that cannot be recorded is not made
         pool.vault.wallet(0)  # the old one first; the one for operations changes nothing
         if remove:
             pool.vault.set_operations_passphrase(None)
