@@ -10,9 +10,11 @@ by ``reveal`` alone, and live as briefly as the call that needs them.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hmac
 import mmap
+import resource
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from kalepool.errors import InternalError
@@ -20,6 +22,7 @@ from kalepool.errors import InternalError
 if TYPE_CHECKING:
     from types import TracebackType
 
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
 _DONTDUMP = getattr(mmap, "MADV_DONTDUMP", None)  # Linux has it
 
 
@@ -99,6 +102,18 @@ class Secret:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a secret can be neither pickled nor copied")
+
+
+def forbid_dumps() -> None:
+    """Keep this process's memory to itself: no core dump, and no reading or tracing by the same user.
+
+    The limit alone does not stop a system that pipes dumps to a program; the other is Linux alone. Best effort, and
+    for the program's entry: it holds for the whole process.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _keep_in_memory(page: mmap.mmap) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import resource
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,3 +141,22 @@ def test_its_page_stays_out_of_core_dumps_and_where_allowed_out_of_swap() -> Non
     assert "dd" in flags
     if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] >= 2**20 or os.geteuid() == 0:
         assert "lo" in flags
+
+
+ASKS_FOR_DUMPS = """
+import ctypes, os, resource, sys
+most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+from kalepool.cli import app
+app.main = lambda: print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+app.run()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it asks the kernel by prctl")
+def test_the_program_leaves_no_core_dump_whatever_the_shell_allows() -> None:
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", ASKS_FOR_DUMPS], capture_output=True, text=True, env=environ, check=False
+    )
+    assert done.stdout == "(0, 0) 0\n", done.stderr

@@ -16,6 +16,7 @@ from kalepool.cli.lazy import Program
 from kalepool.cli.output import EXIT_BUG, EXIT_INTERRUPTED, Output
 from kalepool.errors import KalepoolError, UsageError
 from kalepool.networks import NETWORKS
+from kalepool.secret import forbid_dumps
 
 _FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose"}
 _WITH_VALUE = {"--config", "--network"}
@@ -167,4 +168,5 @@ def _bug(output: Output, command: str, error: Exception) -> int:
 
 def run() -> None:
     """Entry point of the installed command."""
+    forbid_dumps()
     sys.exit(main())
