@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from stellar_sdk import Keypair
 
 
+SECOND_PATH = "/nodes/second"
+
+
 def lie_about(pool: Pool, change: Callable[[dict[str, Any]], None]) -> None:
     """Let every simulation's answer be changed."""
 
@@ -161,16 +164,61 @@ def test_an_error_text_cannot_play_with_the_terminal(pool: Pool, farmer: Keypair
     assert len(message) < 300
 
 
-def test_a_lying_second_node_is_refused_too(pool: Pool, farmer: Keypair) -> None:
-    pool.connect(SECOND_URL, URL)
+def lie_at(pool: Pool, *paths: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Let the answers to simulations be changed at some nodes alone."""
 
     def patch(path: str, method: str, result: dict[str, Any]) -> dict[str, Any]:
-        if path == "/nodes/second" and method == "simulateTransaction":
-            edit(result, lambda data: data.resources.footprint.read_only.append(_any_key(pool)))
+        if path in paths and method == "simulateTransaction":
+            change(result)
         return result
 
     pool.transport.change = patch
-    assert "127.0.0.1" in refusal(pool, farmer)
+
+
+def test_a_node_that_lies_of_a_call_is_left_for_another_and_not_asked_again(
+    pool: Pool, farmer: Keypair
+) -> None:
+    pool.connect(SECOND_URL, URL)
+    lie_at(
+        pool,
+        SECOND_PATH,
+        change=lambda result: edit(
+            result, lambda data: data.resources.footprint.read_only.append(_any_key(pool))
+        ),
+    )
+    learn(pool, farmer)
+    pool.transport.paths.clear()
+    run(pool.chain.tip())
+    assert pool.transport.paths == ["/"]
+
+
+def test_a_node_that_refuses_a_call_which_another_would_carry_out_is_no_liar(
+    pool: Pool, farmer: Keypair
+) -> None:
+    pool.connect(SECOND_URL, URL)
+    lie_at(pool, SECOND_PATH, change=lambda result: result.update(error="not in this ledger"))
+    learn(pool, farmer)
+    pool.transport.paths.clear()
+    run(pool.chain.tip())
+    assert pool.transport.paths == [SECOND_PATH]
+
+
+def test_where_every_node_says_no_the_first_one_is_told(pool: Pool, farmer: Keypair) -> None:
+    pool.connect(SECOND_URL, URL)
+    lie_at(pool, SECOND_PATH, "/", change=lambda result: result.update(error="no"))
+    assert refusal(pool, farmer).endswith(": no")
+
+
+def test_where_the_other_node_is_down_a_lie_is_refused(pool: Pool, farmer: Keypair) -> None:
+    pool.connect(URL, "http://127.0.0.1/nodes/none")
+    lie_at(
+        pool,
+        "/",
+        change=lambda result: edit(
+            result, lambda data: data.resources.footprint.read_only.append(_any_key(pool))
+        ),
+    )
+    assert "an entry that such a call does not need" in refusal(pool, farmer)
 
 
 def _any_key(pool: Pool) -> xdr.LedgerKey:

@@ -207,12 +207,15 @@ class StellarChain:
 
         return await self._rpc.read([Call("getFeeStats", {})], parse)
 
-    async def simulate(self, envelope: bytes, called: str | None) -> Simulation:
-        """Let a node try a transaction.
+    async def simulate(
+        self, envelope: bytes, called: str | None, *, besides: Collection[str] = ()
+    ) -> Simulation | None:
+        """Let a node try a transaction; None where no node is left to ask.
 
         Args:
             envelope: XDR; signatures are not needed.
             called: the contract that its operation calls, or None.
+            besides: nodes that have been asked already.
 
         Raises:
             RetryableError: when no node gave an answer to be believed.
@@ -223,8 +226,14 @@ class StellarChain:
             self._note(answers[0], {simulation.ledger})
             return simulation
 
+        if besides and not self._rpc.has_others(besides):
+            return None
         params = {"transaction": base64.b64encode(envelope).decode("ascii")}
-        return await self._rpc.read([Call("simulateTransaction", params)], parse)
+        return await self._rpc.read([Call("simulateTransaction", params)], parse, besides=besides)
+
+    def distrust(self, node: str) -> None:
+        """Ask a node no more for a while: what it said was not true."""
+        self._rpc.distrust(node)
 
     async def _snapshot(self, pails: Sequence[tuple[str, int]], indexes: set[int]) -> Snapshot:
         kale = self._network.kale

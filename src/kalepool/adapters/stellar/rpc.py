@@ -21,7 +21,7 @@ from kalepool.adapters.stellar.transport import BusyError, Limits, Transport, ch
 from kalepool.errors import ConfigError, RejectedError, RetryableError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     import httpx
 
@@ -47,6 +47,7 @@ class RpcSettings:
         attempts: how often a read is tried in all.
         patience_s: longest wait for a node that may be asked.
         behind_ledgers: a node further behind the others than this is not listened to.
+        distrust_s: a node that said what was not true is not asked for so long.
         limits: of every request.
     """
 
@@ -55,6 +56,7 @@ class RpcSettings:
     attempts: int = 4
     patience_s: float = 15.0
     behind_ledgers: int = 3
+    distrust_s: float = 300.0
     limits: Limits = field(default_factory=Limits)
 
 
@@ -172,13 +174,16 @@ class RpcClient:
         name = check_url(url)
         await self._transport.post(f"friendbot at {name}", f"{url}?addr={address}", b"")
 
-    async def read(self, calls: Sequence[Call], parse: Callable[[Answers], _T]) -> _T:
+    async def read(
+        self, calls: Sequence[Call], parse: Callable[[Answers], _T], *, besides: Collection[str] = ()
+    ) -> _T:
         """Ask one node all of the calls, in as few requests as it takes; try others when it fails.
 
         Args:
             calls: what is asked.
             parse: makes of the answers, in order, what is wanted; may raise RetryableError to
                 say that the node is not to be believed.
+            besides: names of nodes not to ask; there is another.
 
         Raises:
             RetryableError: when no node gave a good answer.
@@ -191,14 +196,15 @@ class RpcClient:
                 answers += insist(await ask(batch))
             return parse(answers)
 
-        return await self.converse(talk)
+        return await self.converse(talk, besides=besides)
 
-    async def converse(self, talk: Callable[[Ask], Awaitable[_T]]) -> _T:
+    async def converse(self, talk: Callable[[Ask], Awaitable[_T]], *, besides: Collection[str] = ()) -> _T:
         """Ask one node what depends on its answers; when it fails, begin anew with another.
 
         Args:
             talk: is given a function that posts one batch, and gives an answer or an error for each
                 call; may raise RetryableError to say that the node is not to be believed.
+            besides: names of nodes not to ask; there is another.
 
         Raises:
             RetryableError: when no node gave good answers.
@@ -212,7 +218,7 @@ class RpcClient:
             reraise=True,
         ):
             with attempt:
-                return await self._converse_once(talk)
+                return await self._converse_once(talk, besides)
         raise AssertionError("unreachable: the last attempt raises")  # pragma: no cover
 
     async def post_once(self, calls: Sequence[Call]) -> tuple[str, list[Answer | None]]:
@@ -234,6 +240,16 @@ class RpcClient:
         self._praise(node)
         return node.name, [None if isinstance(answer, RetryableError) else answer for answer in answers]
 
+    def has_others(self, besides: Collection[str]) -> bool:
+        """Tell whether there is a node but those named, and not of another network."""
+        return any(not node.is_foreign and node.name not in besides for node in self._nodes)
+
+    def distrust(self, name: str) -> None:
+        """Let a node rest for long that said what was not true, and count its word no more until then."""
+        node = {node.name: node for node in self._nodes}[name]
+        node.ledger, node.trouble = None, "what it said was not true"
+        node.pace.rest(self._monotonic(), self._settings.distrust_s)
+
     def note_ledger(self, answer: Answer, ledger: int) -> None:
         """Note how far a node sees.
 
@@ -251,8 +267,8 @@ class RpcClient:
                 hint="try again, or configure another node",
             )
 
-    async def _converse_once(self, talk: Callable[[Ask], Awaitable[_T]]) -> _T:
-        node = await self._known_node()
+    async def _converse_once(self, talk: Callable[[Ask], Awaitable[_T]], besides: Collection[str]) -> _T:
+        node = await self._known_node(besides)
         asked = 0
 
         async def ask(calls: Sequence[Call]) -> list[Answer | RetryableError]:
@@ -272,10 +288,10 @@ class RpcClient:
         self._praise(node)
         return result
 
-    async def _known_node(self) -> _Node:
+    async def _known_node(self, besides: Collection[str] = ()) -> _Node:
         """Choose a node that may be asked now and is on our network."""
         while True:
-            usable = [node for node in self._nodes if not node.is_foreign]
+            usable = [node for node in self._nodes if not node.is_foreign and node.name not in besides]
             if not usable:
                 raise ConfigError(
                     f"no node is on the network {self._passphrase!r}",

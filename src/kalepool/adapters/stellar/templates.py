@@ -36,6 +36,10 @@ class SimulationError(RejectedError):
         self.contract_error = contract_error
 
 
+class DoubtError(SimulationError):
+    """What a node says of a call cannot be true, or costs more than a call may: it lies, or the contract has changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Leeway:
     """What is declared beyond a simulation, because farmers and moments differ.
@@ -163,8 +167,8 @@ def _check_footprint(shape: str, simulation: Simulation, needs: Sequence[Need]) 
             )
 
 
-def _unlike(shape: str, simulation: Simulation, what: str) -> SimulationError:
-    return SimulationError(
+def _unlike(shape: str, simulation: Simulation, what: str) -> DoubtError:
+    return DoubtError(
         f"the simulation of {shape} by {simulation.node} {what}",
         hint="another block may have begun; if it persists, the contract has changed or the node lies",
     )

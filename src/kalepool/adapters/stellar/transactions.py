@@ -9,14 +9,14 @@ from kalepool.adapters.stellar import envelopes, wire
 from kalepool.adapters.stellar.calls import Plant
 from kalepool.adapters.stellar.classic import leave, pay, sponsor, trust
 from kalepool.adapters.stellar.envelopes import BASE_FEE, Bounds, Lane, Sealed
-from kalepool.adapters.stellar.templates import Leeway, learn, soroban_data
-from kalepool.errors import RejectedError, UsageError
+from kalepool.adapters.stellar.templates import DoubtError, Leeway, SimulationError, learn, soroban_data
+from kalepool.errors import RejectedError, RetryableError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from typing import Protocol
 
-    from kalepool.adapters.stellar.calls import ContractCall, Deployment
+    from kalepool.adapters.stellar.calls import ContractCall, Deployment, Operation
     from kalepool.adapters.stellar.envelopes import Sign
     from kalepool.adapters.stellar.simulations import Simulation
     from kalepool.adapters.stellar.templates import Template
@@ -25,12 +25,18 @@ if TYPE_CHECKING:
     class Simulator(Protocol):
         """Lets a node try a transaction; ``chain.StellarChain`` does."""
 
-        async def simulate(self, envelope: bytes, called: str | None) -> Simulation:
-            """Try an envelope that calls a contract, or none."""
+        async def simulate(
+            self, envelope: bytes, called: str | None, *, besides: Collection[str] = ()
+        ) -> Simulation | None:
+            """Try an envelope that calls a contract, or none; give None where no node is left but those named."""
+
+        def distrust(self, node: str) -> None:
+            """Ask a node no more for a while."""
 
 
 _ANY_TIME: Final = Bounds(max_time=2**63 - 1)
 _MAX_FEE: Final = wire.MAX_U32
+_LOWER: Final = "wait until fees fall, or raise the ceiling in kalepool.toml"
 
 
 class Transactions:
@@ -102,10 +108,33 @@ class Transactions:
         transaction = envelopes.frame(
             Lane(source, 0), _ANY_TIME, [envelopes.operation(operation.body)], fee=BASE_FEE, soroban=data
         )
-        simulation = await self._simulator.simulate(envelopes.unsigned(transaction), operation.contract)
-        template = learn(call.shape, operation, simulation, self._leeway)
-        self._check_ceiling(call.shape, template.resource_fee + 2 * BASE_FEE)
-        self._templates[call.shape] = template
+        self._templates[call.shape] = await self._learn(
+            call.shape, operation, envelopes.unsigned(transaction)
+        )
+
+    async def _learn(self, shape: str, operation: Operation, envelope: bytes) -> Template:
+        """Simulate, on further nodes too while what the others say is no good; the first one's no is what counts."""
+        refusals: dict[str, SimulationError] = {}
+        while True:
+            try:
+                simulation = await self._simulator.simulate(envelope, operation.contract, besides=refusals)
+            except RetryableError:
+                if not refusals:
+                    raise
+                simulation = None
+            if simulation is None:
+                raise next(iter(refusals.values()))
+            try:
+                template = learn(shape, operation, simulation, self._leeway)
+                if template.resource_fee + 2 * BASE_FEE > self.max_fee:
+                    raise DoubtError(self._above(shape, template.resource_fee + 2 * BASE_FEE), hint=_LOWER)
+            except SimulationError as error:
+                refusals[simulation.node] = error
+                continue
+            for node, refusal in refusals.items():
+                if isinstance(refusal, DoubtError):
+                    self._simulator.distrust(node)
+            return template
 
     def whole_fee(self, call: ContractCall, bid: int) -> int:
         """Give the most that a call of a known shape can cost with this bid, in stroops."""
@@ -282,10 +311,10 @@ class Transactions:
 
     def _check_ceiling(self, name: str, fee: int) -> None:
         if fee > self.max_fee:
-            raise RejectedError(
-                f"{name} would cost up to {fee} stroops, more than the ceiling of {self.max_fee}",
-                hint="wait until fees fall, or raise the ceiling in kalepool.toml",
-            )
+            raise RejectedError(self._above(name, fee), hint=_LOWER)
+
+    def _above(self, name: str, fee: int) -> str:
+        return f"{name} would cost up to {fee} stroops, more than the ceiling of {self.max_fee}"
 
     def _known(self, call: ContractCall) -> Template:
         template = self._template(call)
