@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "kalepool.toml"
 _PREFIX = "KALEPOOL_"
 _LONGEST_CODE = 12
+_MOST_BYTES = 1_048_576
+_SHOWN = 120
 # These are read elsewhere; they are no keys of the file.
 _NOT_KEYS = frozenset(
     {"KALEPOOL_PASSPHRASE", "KALEPOOL_PASSPHRASE_FILE", "KALEPOOL_NEW_PASSPHRASE", "KALEPOOL_CONFIG"}
@@ -416,15 +418,24 @@ def _merged(
 
 def _from_file(file: Path) -> dict[str, Value]:
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        with file.open("rb") as opened:
+            raw = opened.read(_MOST_BYTES + 1)
+        if len(raw) > _MOST_BYTES:
+            raise ConfigError(f"{file} is larger than {_MOST_BYTES} bytes", hint="is it the right file?")
+        data = tomllib.loads(raw.decode("utf-8"))
     except OSError as error:
         raise ConfigError(
             f"{file} cannot be read: {error.strerror}", hint="check the file's mode and owner"
         ) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{file} is not UTF-8 text", hint="see kalepool.toml.example") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file} is not TOML: {error}", hint="see kalepool.toml.example") from None
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # also numbers too long, and brackets too deep, for the parser
+        raise ConfigError(
+            f"{file} is not TOML: {str(error)[:_SHOWN]}", hint="see kalepool.toml.example"
+        ) from None
     values: dict[str, Value] = {}
     for section, content in data.items():
         if not isinstance(content, dict):
@@ -473,11 +484,21 @@ def _checked(name: str, value: Any, where: str) -> Value:
     try:
         return key.check(value)
     except ValueError as error:
-        raise ConfigError(f"{name} in {where} cannot be {value!r}", hint=f"{name} is {error}") from None
+        raise ConfigError(f"{name} in {where} cannot be {_shown(value)}", hint=f"{name} is {error}") from None
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than some thousand digits
+        return "a number so large"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _unknown(name: str, where: str) -> ConfigError:
-    return ConfigError(f"{where} has an unknown key {name}", hint="kalepool.toml.example lists every key")
+    return ConfigError(
+        f"{where} has an unknown key {name[:_SHOWN]}", hint="kalepool.toml.example lists every key"
+    )
 
 
 def example(chosen: Mapping[str, Value] | None = None) -> str:
