@@ -8,7 +8,7 @@ NATIVE := $(wildcard setup.py build_ffi.py csrc/*.c csrc/*.h)
 JS := tests/devnet/js
 JS_READY := $(JS)/node_modules/.ready
 
-.PHONY: demo test binary binary-test lint native-test pytest clean setup check-tools js-test-setup js-test-setup-if-possible
+.PHONY: demo test fuzz binary binary-test lint native-test pytest clean setup check-tools js-test-setup js-test-setup-if-possible
 
 test: lint native-test js-test-setup-if-possible pytest binary-test
 
@@ -48,6 +48,17 @@ native-test:
 
 pytest: $(READY)
 	$(BIN)/pytest
+
+# Guided by coverage, SECONDS for each target. Atheris has wheels for some Pythons alone, so it is no part of `make test`.
+FUZZ_TARGETS := configuration csv words values bodies answers
+SECONDS ?= 30
+
+fuzz: $(READY)
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	@for target in $(FUZZ_TARGETS); do \
+		echo "fuzzing $$target for $(SECONDS) s"; \
+		PYTHONPATH=tests $(BIN)/python tests/fuzz/outside.py $$target -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 || exit 1; \
+	done
 
 # One file that needs no Python: dist/kalepool. cffi's parser generates its tables when it is built, not when it runs.
 binary: $(READY)
