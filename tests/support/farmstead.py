@@ -36,6 +36,14 @@ CHANNELS = 4
 class Farmstead:
     """Everything a pool needs but the farmers. The operator has 10,000 XLM, or no account for None.
 
+    Args:
+        folder: where its files are.
+        settings: of the devnet.
+        plan: its faults.
+        operator_xlm: what the operator has.
+        bench: a devnet that is there already, with the transport that reaches it.
+        transport: likewise.
+
     Attributes:
         bench: the devnet.
         transport: carries the client's requests to it, and counts and changes answers.
@@ -48,10 +56,12 @@ class Farmstead:
         plan: FaultPlan | None = None,
         *,
         operator_xlm: int | None = 10_000,
+        bench: Bench | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.folder = folder
-        self.bench = Bench(settings, plan)
-        self.transport = Patched(httpx.ASGITransport(Application(self.bench.devnet)))
+        self.bench = bench or Bench(settings, plan)
+        self.transport = Patched(transport or httpx.ASGITransport(Application(self.bench.devnet)))
         local = NETWORKS["local"]
         self.network = Network.of(local.passphrase, local.kale, local.asset, local.tractor)
         self.vault = make(folder / "kalepool.vault", operations=True)

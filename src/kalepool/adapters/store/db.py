@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -44,6 +45,8 @@ class Store:
     def __init__(self, path: Path, *, uri: str | None = None) -> None:
         self.path = path
         self._savepoints = 0
+        self._undone = 0
+        self._written: Counter[str] = Counter()
         with self.translated():
             self.connection = sqlite3.connect(
                 uri or path, uri=uri is not None, isolation_level=None, timeout=BUSY_MS / 1000
@@ -88,6 +91,7 @@ class Store:
                 yield
                 self.execute("COMMIT")
             except BaseException:
+                self._undone += 1
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
@@ -102,6 +106,7 @@ class Store:
         try:
             yield
         except BaseException:
+            self._undone += 1
             # A full disk may have ended the whole transaction already.
             if self.connection.in_transaction:
                 self.connection.execute(f"ROLLBACK TO {name}")
@@ -123,6 +128,18 @@ class Store:
             yield
         finally:
             self.connection.execute("ROLLBACK")
+
+    def note_write(self, table: str) -> None:
+        """Take note that this connection writes to a table of which somebody may keep a copy in memory."""
+        self._written[table] += 1
+
+    def stamp(self, table: str) -> tuple[int, int, int]:
+        """Give what differs once a table may have changed: by another connection, by this one, or undone.
+
+        Of what this connection writes it knows by ``note_write`` alone.
+        """
+        others: int = self.value("PRAGMA data_version")
+        return others, self._undone, self._written[table]
 
     @property
     def is_synced(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,10 +19,11 @@ from kalepool.core.farmers import (
 from kalepool.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from kalepool.adapters.store.db import Store
 
+_TABLE: Final = "farmers"
 _TERMS: Final = "stake_bps, stake_stroops, harvest_every, share_bps, fee_bps, payout, payout_from, payout_every_h, exit_delay_h, memo"
 
 
@@ -36,11 +38,17 @@ class StoreFarmers:
     def __init__(self, store: Store, now: Callable[[], float]) -> None:
         self._store = store
         self._now = now
+        self._stamp: object = None
+        self._all: list[Farmer] = []
 
     def all(self, *states: FarmerState) -> list[Farmer]:
         """Give farmers, those in given states, or all, by number."""
-        farmers = [_farmer(row) for row in self._store.all(f"{_LATEST} ORDER BY number")]
-        return [farmer for farmer in farmers if not states or farmer.state in states]
+        stamp = self._store.stamp(_TABLE)
+        if stamp != self._stamp:
+            # They change a few times a day, and are wanted every ledger.
+            self._all = [_farmer(row) for row in self._store.all(f"{_LATEST} ORDER BY number")]
+            self._stamp = stamp
+        return [farmer for farmer in self._all if not states or farmer.state in states]
 
     def get(self, name: str) -> Farmer:
         """Give one by name.
@@ -69,7 +77,7 @@ class StoreFarmers:
         Raises:
             UsageError: when a name, an address or a wallet index is taken.
         """
-        with self._store.atomic(synced=True):
+        with self._changing():
             self._refuse_taken(farmers)
             first: int = self._store.value("SELECT coalesce(max(number), 0) + 1 FROM farmers")
             added = [replace(farmer, number=first + place) for place, farmer in enumerate(farmers)]
@@ -115,7 +123,7 @@ class StoreFarmers:
         Raises:
             UsageError: when there is no such farmer, or the move is not legal.
         """
-        with self._store.atomic(synced=True):
+        with self._changing():
             was = self._state(number)
             check_move(was, state)
             self._store.execute("UPDATE farmers SET state = ? WHERE number = ?", (state, number))
@@ -138,7 +146,7 @@ class StoreFarmers:
             UsageError: when there is no such farmer, he has a pail in that block or a later one, or terms
                 agreed before begin later.
         """
-        with self._store.atomic(synced=True):
+        with self._changing():
             self._state(number)
             version, begun = self._store.all(
                 "SELECT max(version), max(from_block) FROM terms WHERE farmer = ?", (number,)
@@ -184,9 +192,15 @@ class StoreFarmers:
         Raises:
             UsageError: when there is no such farmer.
         """
-        with self._store.atomic(synced=True):
+        with self._changing():
             self._state(number)
             self._store.execute("UPDATE farmers SET email = ? WHERE number = ?", (email, number))
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self._store.atomic(synced=True):
+            self._store.note_write(_TABLE)
+            yield
 
     def _state(self, number: int) -> FarmerState:
         row = self._store.one("SELECT state FROM farmers WHERE number = ?", (number,))

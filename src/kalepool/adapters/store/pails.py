@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from kalepool.adapters.store.pail_copy import PailCopy
 from kalepool.core.farm import Block
-from kalepool.core.records import BlockRecord, PailRecord, PailState, PailTotal, check_pail_move
+from kalepool.core.records import ALIVE, BlockRecord, PailRecord, PailState, PailTotal, check_pail_move
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -21,6 +22,7 @@ class StorePails:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._copy = PailCopy(store)
 
     def record(self, pails: Sequence[PailRecord]) -> None:
         """Write pails as they are now known, all or none; what was known of them before is replaced.
@@ -29,6 +31,8 @@ class StorePails:
             InternalError: when a move is not legal, or a state lacks what belongs to it
                 (the ledger of the plant, the gap and zeros of the work, the reward of the harvest).
         """
+        if not pails:
+            return
         with self._store.atomic():
             keys = json.dumps([[pail.block, pail.farmer] for pail in pails])
             rows = self._store.all(
@@ -43,9 +47,15 @@ class StorePails:
                     check_pail_move(current, pail.state)
                 states[pail.block, pail.farmer] = pail.state
             self._store.execute_many(_PUT_PAIL, [_pail_row(pail) for pail in pails])
+            self._copy.write(pails)
 
     def in_blocks(self, first: int, last: int) -> list[PailRecord]:
         """Give every pail of a range of blocks, both ends counted in, by block and farmer."""
+        if first == last:
+            return self._copy.block(first, lambda: self._in_blocks(first, last))
+        return self._in_blocks(first, last)
+
+    def _in_blocks(self, first: int, last: int) -> list[PailRecord]:
         return self._pails(
             "SELECT * FROM pails WHERE block BETWEEN ? AND ? ORDER BY block, farmer", first, last
         )
@@ -65,12 +75,8 @@ class StorePails:
         Args:
             states: of these alone, out of ``core.records.ALIVE``; of all of them when none is given.
         """
-        if not states:
-            return self._pails("SELECT * FROM alive_pails ORDER BY block, farmer")
-        wanted = json.dumps([str(state) for state in states])
-        return self._pails(
-            "SELECT * FROM alive_pails WHERE state IN (SELECT value FROM json_each(?)) ORDER BY block, farmer",
-            wanted,
+        return self._copy.alive(
+            states or tuple(ALIVE), lambda: self._pails("SELECT * FROM alive_pails ORDER BY block, farmer")
         )
 
     def unsettled(self, most: int, *, without: Collection[int] = ()) -> list[PailRecord]:
