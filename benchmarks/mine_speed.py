@@ -23,14 +23,13 @@ from typing import TYPE_CHECKING, cast
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from far_devnet import FarBench
+from far_devnet import FarBench, HurryingLoop
 
 from kalepool.core.farmers import Terms
 from kalepool.core.records import PailState
 from kalepool.services.mining import Mining
 from kalepool.services.stopping import Goal
 from support.farmstead import Farmstead
-from support.virtual import run
 
 if TYPE_CHECKING:
     from kalepool.bootstrap import Pool
@@ -130,9 +129,9 @@ class Run:
             if known.opened_ledger is not None and landed:
                 worst = max(worst, max(landed) - known.opened_ledger)
                 signed = self.pool.store.value(
-                    "SELECT max(signed_ledger) FROM attempts JOIN intents ON intents.number = intent "
-                    "WHERE kind = 'plant' AND purpose GLOB ?",
-                    (f"plant:*:{index}*",),
+                    "SELECT max(signed_ledger) FROM attempts JOIN intent_items USING (intent) "
+                    "JOIN intents ON intents.number = intent WHERE kind = 'plant' AND item GLOB ?",
+                    (f"pail:*:{index}",),
                 )
                 sent = max(sent, signed + 1 - known.opened_ledger)
         return sent, worst, missed
@@ -154,7 +153,8 @@ def main() -> None:
         with FarBench(neighbours=12) as bench, tempfile.TemporaryDirectory() as folder:
             measured = Run(Path(folder), count, bench)
             blocks = BLOCKS.get(count, 6)
-            over, took = run(measured.mine(blocks))
+            with asyncio.Runner(loop_factory=HurryingLoop) as runner:
+                over, took = runner.run(measured.mine(blocks))
             sent, worst, missed = measured.latency(blocks)
             harvested = measured.pool.pails.counts()[PailState.HARVESTED]
             measured.pool.close()

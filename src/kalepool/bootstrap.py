@@ -499,8 +499,9 @@ class Pool:
         from kalepool.services.channels import Sources  # noqa: PLC0415
 
         # A harvest ends soon; whoever stays leaves it half.
-        one_in = 1 if self.role == "harvest" else 2
-        return Sources(self.channels, self.journal, self.chain, self.addresses.operator, one_in=one_in)
+        return Sources(
+            self.channels, self.journal, self.chain, self.addresses.operator, spares=self.role != "harvest"
+        )
 
     @cached_property
     def harvester(self) -> Harvester:

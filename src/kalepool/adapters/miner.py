@@ -357,9 +357,10 @@ class Miner:
         job_id = JobId(state.id)
         best = None
         if state.zeros >= 0:
-            best = _proof(state)
-            if self._proofs.get(job_id) != best:
-                self._proofs[job_id] = _checked(best, self._jobs[job_id])
+            # One nonce of a job has one hash: what was checked once is neither copied nor checked again.
+            best = self._proofs.get(job_id)
+            if best is None or best.nonce != state.nonce or best.zeros != state.zeros:
+                best = self._proofs[job_id] = _checked(_proof(state), self._jobs[job_id])
         cursor = MAX_U64 + 1 if state.exhausted else state.cursor
         return Progress(cursor=cursor, hashes=state.hashes, best=best)
 

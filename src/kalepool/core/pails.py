@@ -33,7 +33,7 @@ def observe(record: PailRecord, address: str, block: Block | None, snapshot: Sna
         return []
     found = snapshot.pails.get((address, record.block))
     now = _gone(record, block, snapshot) if found is None else _present(record, found, snapshot)
-    if now == record:
+    if now is record or now == record:
         return []
     way = _between(record.state, now.state)
     if way is None:
@@ -56,22 +56,33 @@ def _between(before: PailState, after: PailState) -> tuple[PailState, ...] | Non
 
 
 def _present(record: PailRecord, found: DatedPail, snapshot: Snapshot) -> PailRecord:
-    pail, over = found.pail, record.block < snapshot.farm.index
-    known = replace(
+    pail, over, why = found.pail, record.block < snapshot.farm.index, ""
+    if pail.zeros is not None:
+        state = PailState.HARVESTABLE if over else PailState.WORKED
+    elif not over:
+        state = PailState.PLANTED
+    else:
+        state, why = PailState.FORFEITED, "its block ended without a work: the stake is lost"
+    if (
+        record.state is state
+        and record.zeros == pail.zeros
+        and record.gap == pail.gap
+        and record.live_until == found.live_until
+        and record.planted_ledger == pail.sequence
+        and record.stake == pail.stake
+        and record.why == why
+    ):
+        return record  # as nearly always: a copy to compare with would be most of what a look costs
+    return replace(
         record,
+        state=state,
         stake=pail.stake,
         planted_ledger=pail.sequence,
         gap=pail.gap,
         zeros=pail.zeros,
         live_until=found.live_until,
+        why=why,
     )
-    if pail.zeros is not None:
-        state = PailState.HARVESTABLE if over else PailState.WORKED
-        return replace(known, state=state, why="")
-    if not over:
-        return replace(known, state=PailState.PLANTED, why="")
-    why = "its block ended without a work: the stake is lost"
-    return replace(known, state=PailState.FORFEITED, why=why)
 
 
 def _gone(record: PailRecord, block: Block | None, snapshot: Snapshot) -> PailRecord:

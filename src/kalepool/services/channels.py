@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kalepool.errors import RejectedError
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from kalepool.core.chain import AccountState
     from kalepool.ports import Chain, Channels, Journal
+
+_ONE_SPARED_IN: Final = 8
 
 
 class Sources:
@@ -21,17 +23,17 @@ class Sources:
         journal: knows which of them wait for an outcome.
         chain: tells their sequence numbers.
         operator: who sends, one transaction at a time, where there are no channel accounts.
-        one_in: 1 leases every channel account that is free, 2 half of those there are, and so on; one at least.
+        spares: whether one channel account in eight, and one at least, is left to other processes where there are several.
     """
 
     def __init__(
-        self, channels: Channels, journal: Journal, chain: Chain, operator: str, *, one_in: int
+        self, channels: Channels, journal: Journal, chain: Chain, operator: str, *, spares: bool
     ) -> None:
         self._channels = channels
         self._journal = journal
         self._chain = chain
         self._operator = operator
-        self._one_in = one_in
+        self._spares = spares
         self._known: dict[str, AccountState] = {}
 
     async def free(self) -> dict[str, int]:
@@ -45,7 +47,7 @@ class Sources:
             RetryableError: when no node answers.
         """
         known = len(self._channels.known())
-        leased = self._channels.lease(max(known // self._one_in, 1))
+        leased = self._channels.lease(self._share(known))
         accounts = await self.accounts(leased)
         if known and not leased:
             return {}  # others hold them all
@@ -62,6 +64,10 @@ class Sources:
             attempt.source for intent in self._journal.open_intents(mine=False) for attempt in intent.attempts
         }
         return {address: accounts[address].sequence for address in candidates if address not in waiting}
+
+    def _share(self, known: int) -> int:
+        spare = max(known // _ONE_SPARED_IN, 1) if self._spares else 0
+        return max(known - spare, 1)
 
     async def accounts(self, addresses: Sequence[str]) -> dict[str, AccountState]:
         """Give accounts as they were when this process first read them; those that do not exist are left out.

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from kalepool.ports import Grinds, Miner
 
 RESTART_SKIP: Final = 2**40
-"""Nonces passed over after a restart: hours of hashing, where saves are seconds apart; 2^64 has millions of them."""
+"""Nonces passed over after a restart: hours of hashing, where cursors are saved each minute; 2^64 has millions of them."""
+
+CURSORS_EVERY: Final = 12
+"""A better proof is on disk with the next save; cursors, of which a restart skips so many, with every twelfth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,10 @@ class Grinder:
         self._grinds = grinds
         self._block: tuple[int, bytes] | None = None
         self._jobs: dict[int, JobId] = {}
+        self._worth: dict[int, tuple[int, float]] = {}
         self._known: dict[int, Grind] = {}
+        self._saved: dict[int, Proof] = {}
+        self._saves = 0
         self._hashes_before = 0
         self._hashes_now = 0
 
@@ -66,8 +72,8 @@ class Grinder:
 
     @property
     def saved(self) -> dict[int, Proof]:
-        """The best proof of each farmer in the current block as of the last save."""
-        return {farmer: grind.best for farmer, grind in self._known.items() if grind.best is not None}
+        """The best proof of each farmer in the current block as of the last save: the same object until it changes."""
+        return self._saved
 
     def aim(self, targets: Sequence[Target], *, block: int, entropy: bytes) -> None:
         """Grind for these farmers in this block, and for nobody else.
@@ -80,13 +86,17 @@ class Grinder:
         if self._block != (block, entropy):
             self._begin(block, entropy)
         wanted = {target.farmer: target for target in targets}
-        self.save()
-        self._drop(self._jobs.keys() - wanted.keys())
+        dropped = self._jobs.keys() - wanted.keys()
+        if dropped:
+            self.save()
+            self._drop(dropped)
         for farmer, target in wanted.items():
-            if farmer in self._jobs:
-                self._miner.weigh(self._jobs[farmer], cap=target.cap, weight=target.weight)
-            else:
+            worth = target.cap, target.weight
+            if farmer not in self._jobs:
                 self._jobs[farmer] = self._miner.add(self._job(target))
+            elif self._worth[farmer] != worth:
+                self._miner.weigh(self._jobs[farmer], cap=target.cap, weight=target.weight)
+            self._worth[farmer] = worth
         if self._jobs:
             self._miner.start()
         else:
@@ -100,22 +110,35 @@ class Grinder:
         return {farmer: proof for farmer, proof in found.items() if proof is not None}
 
     def save(self) -> None:
-        """Put cursors and best proofs on disk; once a ledger is often enough."""
+        """Put better proofs on disk, and now and then all cursors; once a ledger is often enough."""
         if self._block is None or not self._jobs:
             self._hashes_now = 0
             return
         block, entropy = self._block
         progress = self._miner.read_all()
+        is_whole = self._saves % CURSORS_EVERY == 0
+        self._saves += 1
+        changed = []
         for farmer, job in self._jobs.items():
-            reached = progress[job]
-            self._known[farmer] = Grind(farmer, block, entropy, min(reached.cursor, MAX_U64), reached.best)
+            reached, known = progress[job], self._known.get(farmer)
+            if is_whole or known is None or known.best != reached.best:
+                grind = Grind(farmer, block, entropy, min(reached.cursor, MAX_U64), reached.best)
+                if grind != known:
+                    changed.append(grind)
         self._hashes_now = sum(progress[job].hashes for job in self._jobs.values())
-        self._grinds.save([self._known[farmer] for farmer in self._jobs])
+        if changed:
+            self._grinds.save(changed)
+            self._known |= {grind.farmer: grind for grind in changed}
+            self._show()
 
     def stop(self) -> None:
         """Stand still, with everything saved."""
         self._miner.stop()
+        self._saves = 0
         self.save()
+
+    def _show(self) -> None:
+        self._saved = {farmer: grind.best for farmer, grind in self._known.items() if grind.best is not None}
 
     def _begin(self, block: int, entropy: bytes) -> None:
         self.save()
@@ -124,6 +147,9 @@ class Grinder:
         self._known = {grind.farmer: grind for grind in self._grinds.load(block, entropy)}
         # Hashing ahead for the next block must not lose what is known of this one.
         self._grinds.forget(max(block - 1, 0))
+        self._worth.clear()
+        self._saves = 0
+        self._show()
 
     def _drop(self, farmers: AbstractSet[int]) -> None:
         if farmers:

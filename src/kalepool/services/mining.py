@@ -20,8 +20,9 @@ from kalepool.services.stopping import AtRisk, Goal, Phase, Progress, Stop
 from kalepool.services.tending import Tender
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from kalepool.core.farm import Proof
     from kalepool.core.records import PailRecord
     from kalepool.ports import Farmers
     from kalepool.services.events import Listener
@@ -91,8 +92,11 @@ class Mining:
         self._failures = 0
         self._looks = 0
         self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)
+        self._told: Mapping[int, Proof] = {}
         self._told_zeros: dict[tuple[int, int], int] = {}
         self._why = ""
+        self._pictured: tuple[Look, Mapping[int, Proof], int] | None = None
+        self._seats: dict[int, Seat] = {}
 
     def request_stop(self) -> None:
         """Ask once: plant nothing more, work what is open, end. Ask again: end at once. For signal handlers."""
@@ -194,7 +198,8 @@ class Mining:
         grinder.save()
         self._samples.append((self._means.monotonic(), grinder.hashes))
         look = self._tender.look
-        if look is not None:
+        if look is not None and grinder.saved is not self._told:
+            self._told = grinder.saved
             for farmer, proof in grinder.saved.items():
                 key = (farmer, proof.index)
                 if proof.zeros > self._told_zeros.get(key, -1) and farmer in look.farmers:
@@ -307,7 +312,7 @@ class Mining:
             due_at=None if farm.block is None else strategy.due_at(farm.block),
             paused=farm.paused,
             farmers=Counter(farmer.state for farmer in look.farmers.values()),
-            seats=self._seats(look),
+            seats=self._seated(look),
             hashes_per_second=self._rate(),
             operator_xlm=None if operator is None else operator.xlm,
             held_back=look.held_back,
@@ -319,9 +324,13 @@ class Mining:
             events=tuple(self._teller.last),
         )
 
-    def _seats(self, look: Look) -> dict[int, Seat]:
+    def _seated(self, look: Look) -> dict[int, Seat]:
+        """Give everybody's seat: the same ones until a look, a proof or something sent changes them."""
         index = look.snapshot.farm.index
         proofs = self._means.grinder.saved
+        shown = look, proofs, look.under_way.count
+        if self._pictured is not None and all(map(_is_same, shown, self._pictured)):
+            return self._seats
         seats = {}
         for farmer in kept(look.farmers.values()):
             dated = look.snapshot.pails.get((farmer.address, index))
@@ -336,4 +345,9 @@ class Mining:
                 best=None if proof is None or proof.index != index else proof.zeros,
                 is_under_way=key in look.under_way.plants or key in look.under_way.works,
             )
+        self._pictured, self._seats = shown, seats
         return seats
+
+
+def _is_same(now: object, before: object) -> bool:
+    return now is before or (isinstance(now, int) and now == before)

@@ -151,6 +151,7 @@ class Observer:
             for record in pails.in_blocks(block, block)
         }
         changes = []
+        gone: dict[int, Block | None] = {}
         for (number, block), farmer in self._asked.items():
             record = known.get((number, block))
             if record is None:
@@ -161,7 +162,9 @@ class Observer:
                 changes.append(Change(farmer, old, record))
                 continue
             dated = snapshot.blocks.get(block)
-            last = _last_seen(self._means.blocks, block) if dated is None else dated.block
+            if dated is None and block not in gone:
+                gone[block] = _last_seen(self._means.blocks, block)
+            last = gone[block] if dated is None else dated.block
             for now in observe(record, farmer.address, last, snapshot):
                 changes.append(Change(farmer, record, now))
                 record = now

@@ -228,9 +228,7 @@ class Tender:
             self._bid_for = look.snapshot.farm.index
 
     def _lanes(self, look: Look) -> list[Lane]:
-        farmers = [
-            replace(farmer, terms=self._terms[farmer.number].terms) for farmer in look.farmers.values()
-        ]
+        farmers = [self._with_terms(farmer) for farmer in look.farmers.values()]
         debtors: frozenset[int] = frozenset()
         if any(farmer.custody is Custody.WATCHED for farmer in farmers):
             debtors = self._means.receivables.beyond_limit()
@@ -249,6 +247,11 @@ class Tender:
             debtors=debtors,
         )
 
+    def _with_terms(self, farmer: Farmer) -> Farmer:
+        """Give a farmer with the terms of the block that may be planted, which he mostly has already."""
+        terms = self._terms[farmer.number].terms
+        return farmer if farmer.terms == terms else replace(farmer, terms=terms)
+
     async def _learn(self, lanes: Sequence[Lane], look: Look, target: int) -> None:
         """Let a node try one plant, so that the guards know what plants cost; nothing is asked when they do."""
         for lane in lanes:
@@ -265,8 +268,7 @@ class Tender:
     def _waits(self, lane: Lane, look: Look, target: int) -> bool:
         return (
             self.scope.has(Kind.PLANT, lane.farmer)
-            and target not in lane.under_way
-            and (lane.address, target) not in look.snapshot.pails
+            and not _has(lane, look, target)
             and not self._dispatcher.is_given_up(Kind.PLANT, lane.farmer, target)
         )
 
@@ -290,8 +292,11 @@ class Tender:
             self._teller.tell_once(
                 key, Event(Name.RETRY, look.pace.close_time, ledger=look.pace.ledger, reason=look.held_back)
             )
+        # Who has planted already would not be planted for again, so his lane may stay as it is.
         return [
-            lane if not lane.plants or lane.farmer in allowed else replace(lane, plants=False)
+            lane
+            if not lane.plants or lane.farmer in allowed or (may_plant and _has(lane, look, target))
+            else replace(lane, plants=False)
             for lane in lanes
         ]
 
@@ -309,3 +314,8 @@ class Tender:
             if now < opening < wait.until:
                 return Wait(opening, "somebody to open the next block")
         return wait
+
+
+def _has(lane: Lane, look: Look, target: int) -> bool:
+    """Tell whether a farmer has a pail in a block, or a plant for it under way."""
+    return target in lane.under_way or (lane.address, target) in look.snapshot.pails

@@ -100,7 +100,7 @@ def block_key(contract: str, index: int) -> bytes:
     return _contract_data(contract, _vec(_SYMBOL_BLOCK, _u32(index)), _TEMPORARY)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def pail_key(contract: str, farmer: str, index: int) -> bytes:
     """Key of Pail(farmer, index) of the KALE contract (temporary)."""
     return _contract_data(contract, _vec(_SYMBOL_PAIL, address_value(farmer), _u32(index)), _TEMPORARY)

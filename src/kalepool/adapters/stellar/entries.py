@@ -10,7 +10,7 @@ from stellar_sdk import xdr
 
 from kalepool.core.chain import AccountState
 from kalepool.core.classic import BASE_RESERVE
-from kalepool.xdr.decode import decode_base64, from_base64
+from kalepool.xdr.decode import decode, decode_base64, from_base64
 from kalepool.xdr.farm import block_from_scval, instance_from_scval, pail_from_scval
 from kalepool.xdr.keys import address_of_account_id
 
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 MAX_KEYS: Final = 200
 """Keys that one getLedgerEntries takes."""
 
+_TYPE_BYTES: Final = 4
+_NO_EXTENSION: Final = bytes(4)
 
+
+@lru_cache(maxsize=16_384)
 def encode_key(key: bytes) -> str:
     """Give a ledger key as nodes take it."""
     return base64.b64encode(key).decode("ascii")
@@ -42,13 +46,15 @@ class Entries:
 
     def __init__(self, answers: Sequence[Answer], asked: frozenset[str]) -> None:
         self.ledgers = {answer.number("latestLedger") for answer in answers}
+        self._oldest = min(self.ledgers)
         self._found: dict[str, Answer] = {}
         for answer in answers:
+            latest = answer.number("latestLedger")
             for entry in answer.sections("entries"):
                 key = entry.text("key")
                 if key not in asked or key in self._found:
                     raise entry.wrong("has a key that was not asked for, or twice")
-                if entry.number("lastModifiedLedgerSeq") > answer.number("latestLedger"):
+                if entry.number("lastModifiedLedgerSeq") > latest:
                     raise entry.wrong("was modified after the latest ledger")
                 self._found[key] = entry
 
@@ -69,7 +75,7 @@ class Entries:
         entry, live_until = found
         text = entry.text("xdr")
         with entry.reading("Block"):
-            return _block(encode_key(key), text), live_until
+            return _block(key, text), live_until
 
     def pail(self, key: bytes) -> tuple[Pail, int] | None:
         """Give a Pail and the last ledger in which it exists, or None."""
@@ -79,7 +85,7 @@ class Entries:
         entry, live_until = found
         text = entry.text("xdr")
         with entry.reading("Pail"):
-            return _pail(encode_key(key), text), live_until
+            return _pail(key, text), live_until
 
     def farm(self, key: bytes) -> tuple[Farm, bytes] | None:
         """Give the KALE contract's instance and its wasm hash, or None."""
@@ -118,18 +124,27 @@ class Entries:
             return None
         live_until = entry.number("liveUntilLedgerSeq")
         # What has lived out is gone for the contract, whether the node still shows it or not.
-        return None if live_until < min(self.ledgers) else (entry, live_until)
+        return None if live_until < self._oldest else (entry, live_until)
 
 
 @lru_cache(maxsize=8_192)
-def _pail(key64: str, text: str) -> Pail:
+def _pail(key: bytes, text: str) -> Pail:
     # From ledger to ledger most pails stay as they are; decoding is what a read costs.
-    return pail_from_scval(_value(_data(key64, text)))
+    return pail_from_scval(decode(xdr.SCVal, _value_bytes(key, from_base64(text))))
 
 
 @lru_cache(maxsize=64)
-def _block(key64: str, text: str) -> Block:
-    return block_from_scval(_value(_data(key64, text)))
+def _block(key: bytes, text: str) -> Block:
+    return block_from_scval(decode(xdr.SCVal, _value_bytes(key, from_base64(text))))
+
+
+def _value_bytes(key: bytes, data: bytes) -> bytes:
+    """Give the XDR of a contract's value out of its entry, whose key stands in front of it as we encode it."""
+    # The entry differs from its key by four bytes of extension, always 0, between its type and the rest.
+    end = len(key) + len(_NO_EXTENSION)
+    if data[:end] != key[:_TYPE_BYTES] + _NO_EXTENSION + key[_TYPE_BYTES:]:
+        raise ValueError("the entry is not that of its key")
+    return data[end:]
 
 
 def _data(key64: str, text: str) -> xdr.LedgerEntryData:
