@@ -18,6 +18,7 @@ import httpx
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
     from types import TracebackType
 
@@ -116,7 +117,7 @@ def _serve(pipe: Connection, neighbours: int) -> None:
         return answer.status_code, answer.content
 
     with asyncio.Runner() as runner:
-        able = {
+        able: dict[str, Callable[..., object]] = {
             "create_account": bench.ledger.create_account,
             "give_kale": bench.ledger.give_kale,
             "close": bench.close,

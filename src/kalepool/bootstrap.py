@@ -498,7 +498,7 @@ class Pool:
         """Accounts that harvests and the like are sent from."""
         from kalepool.services.channels import Sources  # noqa: PLC0415
 
-        # A harvest ends soon; whoever stays leaves it half.
+        # A harvest from cron ends soon; whoever stays leaves it some.
         return Sources(
             self.channels, self.journal, self.chain, self.addresses.operator, spares=self.role != "harvest"
         )

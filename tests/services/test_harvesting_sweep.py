@@ -215,7 +215,7 @@ def test_beside_a_miner_it_takes_the_channels_left_and_leaves_his_pails_and_plan
                 snapshot = await miner.chain.snapshot(pairs, [0, 1], current=False)
                 await miner.harvester.send(due, snapshot)
                 held = set(miner.channels.lease(0))
-                assert len(held) == 2
+                assert len(held) == 3
                 miner.journal.plan_all([Plan(Kind.PLANT, "plant:2:2", (pail_item(2, 2),))])
                 with stead.pool("harvest", passphrase=OPERATIONS) as pool:
                     swept = await sweep(pool)

@@ -158,6 +158,7 @@ class Grinder:
                 job = self._jobs.pop(farmer)
                 self._hashes_before += progress[job].hashes
                 self._miner.remove(job)
+            self._hashes_now = sum(progress[job].hashes for job in self._jobs.values())
 
     def _job(self, target: Target) -> Job:
         assert self._block is not None
