@@ -86,10 +86,8 @@ class Grinder:
         if self._block != (block, entropy):
             self._begin(block, entropy)
         wanted = {target.farmer: target for target in targets}
-        dropped = self._jobs.keys() - wanted.keys()
-        if dropped:
-            self.save()
-            self._drop(dropped)
+        self.save()
+        self._drop(self._jobs.keys() - wanted.keys())
         for farmer, target in wanted.items():
             worth = target.cap, target.weight
             if farmer not in self._jobs:
