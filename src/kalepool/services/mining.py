@@ -336,13 +336,15 @@ class Mining:
             dated = look.snapshot.pails.get((farmer.address, index))
             proof = proofs.get(farmer.number)
             key = (farmer.number, index)
+            # While the engine hashes ahead for the next block, what landed in this one was the best.
+            zeros = None if dated is None else dated.pail.zeros
             seats[farmer.number] = Seat(
                 farmer.name,
                 planted=dated is not None,
                 worked=dated is not None and dated.pail.zeros is not None,
                 stake=None if dated is None else dated.pail.stake,
-                zeros=None if dated is None else dated.pail.zeros,
-                best=None if proof is None or proof.index != index else proof.zeros,
+                zeros=zeros,
+                best=zeros if proof is None or proof.index != index else proof.zeros,
                 is_under_way=key in look.under_way.plants or key in look.under_way.works,
             )
         self._pictured, self._seats = shown, seats
