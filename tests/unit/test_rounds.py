@@ -72,15 +72,25 @@ def test_a_farmer_without_a_pail_is_planted_within_the_block() -> None:
     assert action.max_time == OPENED + 40
 
 
-def test_a_plant_never_outlives_its_block() -> None:
-    pace = at(280)
+def test_a_plant_lands_while_there_is_time_to_work_it_or_not_at_all() -> None:
+    pace = at(260)
     (action,) = only(Plant, decide(snapshot(pace), [LANE], POLICY, pace))
     assert isinstance(action, Plant)
-    assert action.max_time == OPENED + 299
+    # Ledger 556 is the last that a work is aimed at; the plant lands in the one before, at 275 s.
+    assert OPENED + 275 <= action.max_time < OPENED + 280
+
+
+@pytest.mark.parametrize(("second", "plants"), [(270, True), (275, False), (280, False), (294.9, False)])
+@pytest.mark.parametrize("policy", [POLICY, replace(POLICY, plant_ahead=False)])
+def test_no_stake_goes_into_a_block_that_may_end_before_its_work(
+    second: float, *, plants: bool, policy: Policy
+) -> None:
+    pace = at(second)
+    assert bool(only(Plant, decide(snapshot(pace), [LANE], policy, pace))) is plants
 
 
 @pytest.mark.parametrize(
-    ("second", "block", "opens"), [(289.9, INDEX, False), (294.9, INDEX, False), (295, INDEX + 1, True)]
+    ("second", "block", "opens"), [(269.9, INDEX, False), (295, INDEX + 1, True), (400, INDEX + 1, True)]
 )
 def test_what_lands_in_a_due_ledger_is_planted_in_the_next_block(
     second: float, block: int, opens: bool

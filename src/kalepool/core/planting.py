@@ -57,14 +57,18 @@ def field_of(snapshot: Snapshot, policy: Policy, pace: Pace) -> Field | str:
             following, new_block(record, now), True, now + PLANT_WINDOW_S, f"block {following} is due"
         )
     current = snapshot.blocks.get(farm.index)
-    max_time = min(now + PLANT_WINDOW_S, record.timestamp + LAST_PLANT_S)
+    # A stake whose work cannot land any more is lost: whoever comes so late waits for the next block.
+    last = strategy.last_plant_ledger(record, pace, policy)
+    max_time = min(now + PLANT_WINDOW_S, record.timestamp + LAST_PLANT_S, int(pace.close_of(last)) + 1)
     if current is None:
         if farm.index > 0:
             return f"block {farm.index} is missing: the next one is waited for"
-        return Field(farm.index, new_block(record, now), True, max_time, f"block {farm.index} is made")
-    if pace.next_close() > max_time:
-        return f"too late for block {farm.index}"
-    return Field(farm.index, current.block, False, max_time, f"block {farm.index} is open")
+        ranges, opens, reason = new_block(record, now), True, f"block {farm.index} is made"
+    else:
+        ranges, opens, reason = current.block, False, f"block {farm.index} is open"
+    if pace.ledger + 1 > last:
+        return f"too late for block {farm.index}: it may end before a work has landed"
+    return Field(farm.index, ranges, opens, max_time, reason)
 
 
 def plants(

@@ -194,6 +194,11 @@ def last_work_ledger(record: Block, pace: Pace, policy: Policy) -> int:
     return pace.ledger_closing_by(due_at(record) - 1) - policy.work_margin_ledgers
 
 
+def last_plant_ledger(record: Block, pace: Pace, policy: Policy) -> int:
+    """Give the last ledger that a plant may land in, so that its work can be aimed at a safe one."""
+    return last_work_ledger(record, pace, policy) - 1
+
+
 def work_ledger(planted_in: int, block: Block, record: Block, pace: Pace, policy: Policy) -> int:
     """Give the ledger that a pail's work should land in.
 

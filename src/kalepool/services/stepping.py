@@ -157,7 +157,7 @@ class Step:
             word = "planted" if self._kind is Kind.PLANT else "worked"
             raise RejectedError(
                 f"no farmer is {word} in block {block}" + (f": {stepped.why}" if stepped.why else ""),
-                hint="a block is planted until 299 s after it opened, and worked while it is open",
+                hint="a block is planted while there is time to work it, and worked while it is open",
             )
         return stepped
 
