@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kalepool.core.chain import SendAnswer, Sent
 from kalepool.core.farm import Pail
-from kalepool.core.intents import State
+from kalepool.core.intents import Kind, State
 from kalepool.core.postings import FEES, KALE, XLM, account
 from kalepool.devnet.faults import NodeFaults
 from kalepool.devnet.ledger import LedgerSettings
@@ -192,12 +193,49 @@ def test_a_node_that_lags_proves_nothing(tmp_path: Path) -> None:
     house.store.close()
 
 
-def test_without_the_history_that_could_tell_a_person_must_and_is_asked_once(tmp_path: Path) -> None:
+def test_without_history_an_unused_sequence_number_tells_that_it_never_landed(tmp_path: Path) -> None:
     house = House(tmp_path, LedgerSettings(history_ledgers=5))
     (farmer,) = house.farmers(1)
     house.learn(farmer, STAKE)
     house.wire.instead = lambda envelopes: [SendAnswer(Sent.UNKNOWN)] * len(envelopes)
     house.submit(house.order(1, farmer, STAKE))
+    house.pool.close(20)
+    (closed,) = house.reconcile()
+    assert closed.state is State.EXPIRED
+    assert house.journal.reserved() == {}
+    # The number is free again: the farmer can be planted for.
+    house.wire.instead = None
+    again = house.order(1, farmer, STAKE)
+    house.submit(replace(again, plan=replace(again.plan, purpose="plant:1:0:1")))
+    house.pool.close()
+    assert [one.state for one in house.reconcile()] == [State.SETTLED]
+    house.store.close()
+
+
+def test_without_history_a_plant_whose_number_is_used_is_let_go_and_its_pail_tells(tmp_path: Path) -> None:
+    house = House(tmp_path, LedgerSettings(history_ledgers=5))
+    (farmer,) = house.farmers(1)
+    house.learn(farmer, STAKE)
+    order = house.order(1, farmer, STAKE)
+    house.submit(order)
+    house.pool.close(20)
+    (closed,) = house.reconcile()
+    assert closed.state is State.FAILED
+    assert "no node remembers" in closed.why
+    assert house.journal.reserved() == {}
+    assert house.journal.last_sequence(order.source) == order.sequence + 1
+    assert house.reconcile() == []
+    house.store.close()
+
+
+def test_without_history_a_payment_whose_number_is_used_is_for_a_person_who_is_asked_once(
+    tmp_path: Path,
+) -> None:
+    house = House(tmp_path, LedgerSettings(history_ledgers=5))
+    (farmer,) = house.farmers(1)
+    house.learn(farmer, STAKE)
+    order = house.order(1, farmer, STAKE)
+    house.submit(replace(order, plan=replace(order.plan, kind=Kind.PAY)))
     house.pool.close(20)
     (closed,) = house.reconcile()
     assert closed.state is State.UNRESOLVED

@@ -17,7 +17,7 @@ from kalepool.errors import InternalError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kalepool.core.chain import Found
+    from kalepool.core.chain import AccountState, Found
 
 
 class Kind(StrEnum):
@@ -44,6 +44,9 @@ class State(StrEnum):
     EXPIRED = "expired"
     UNRESOLVED = "unresolved"
 
+
+SHOWN_BY_PAILS: Final = frozenset({Kind.PLANT, Kind.WORK, Kind.HARVEST, Kind.EXTEND})
+"""What these did to the farm is read from the chain, however long ago it was."""
 
 OPEN: Final = frozenset({State.PLANNED, State.SIGNED, State.SENT, State.UNRESOLVED})
 """An item belongs to at most one intent in these states."""
@@ -187,6 +190,20 @@ def judge_all(attempts: Sequence[Attempt], answers: Sequence[Found]) -> Verdict:
         if verdict in verdicts:
             return verdict
     return Verdict.DEAD
+
+
+def judge_by_sequence(attempt: Attempt, state: AccountState | None, ledger: int) -> Verdict:
+    """Judge an attempt that no history can tell of any more by its account's sequence number.
+
+    Args:
+        attempt: the last of its intent.
+        state: its source account as read now, or None where it does not exist.
+        ledger: one that closed after the attempt's last moment.
+    """
+    if state is None or state.ledger < ledger:
+        return Verdict.HIDDEN
+    # A number that was never used cannot be used by it any more. One that was, was used by it: we sign each once.
+    return Verdict.DEAD if state.sequence < attempt.sequence else Verdict.LANDED
 
 
 def plant_purpose(farmer: int, block: int, again: int = 0) -> str:

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 from kalepool.core.chain import Status
 from kalepool.core.evidence import Evidence, weigh_evidence, widened
-from kalepool.core.intents import Settlement, State, Verdict, judge, judge_all
+from kalepool.core.intents import (
+    SHOWN_BY_PAILS,
+    Settlement,
+    State,
+    Verdict,
+    judge,
+    judge_all,
+    judge_by_sequence,
+)
 from kalepool.core.postings import postings_of
 from kalepool.errors import RetryableError
 from kalepool.services.witness import Witnessed
@@ -70,6 +78,7 @@ class _Findings:
     open: list[Intent] = field(default_factory=list)
     dead: list[Intent] = field(default_factory=list)
     hidden: list[Intent] = field(default_factory=list)
+    forgotten: list[Intent] = field(default_factory=list)  # in a ledger that no node remembers
     unproven: list[Intent] = field(default_factory=list)
     ledger: int = 0  # the last one that anything here was true in
 
@@ -150,6 +159,7 @@ class Reconciler:
         closed = self._settle(findings.settled)
         closed += self._book_failed(findings.failed)
         closed += self._give_up(findings.dead)
+        closed += self._let_go(findings.forgotten)
         return closed + self._set_aside(findings.hidden)
 
     async def _read_events(
@@ -215,7 +225,22 @@ class Reconciler:
             findings.ledger = max(findings.ledger, found.tip.ledger)
         for intent in weighed.unproven:
             self._sort(intent, by_intent[intent.number], findings)
+        await self._weigh_sequences(findings)
         return findings
+
+    async def _weigh_sequences(self, findings: _Findings) -> None:
+        """Decide by account sequence what no history tells of, as far as that is beyond doubt."""
+        hidden, findings.hidden = findings.hidden, []
+        states = await self._chain.accounts([intent.attempts[-1].source for intent in hidden])
+        for intent in hidden:
+            last = intent.attempts[-1]
+            verdict = judge_by_sequence(last, states.get(last.source), findings.ledger)
+            if verdict is Verdict.DEAD:
+                findings.dead.append(intent)
+            elif verdict is Verdict.LANDED and intent.kind in SHOWN_BY_PAILS:
+                findings.forgotten.append(intent)
+            else:
+                findings.hidden.append(intent)
 
     def _sort(self, intent: Intent, answered: Sequence[tuple[Attempt, Found]], findings: _Findings) -> None:
         attempts, answers = zip(*answered, strict=True)
@@ -283,6 +308,17 @@ class Reconciler:
                 self._journal.judge(dead)
                 self._journal.mark([intent.number for intent in intents], State.EXPIRED, why=why)
         return [Closed(intent, State.EXPIRED, why=why) for intent in intents]
+
+    def _let_go(self, intents: Sequence[Intent]) -> list[Closed]:
+        why = "it is in a ledger that no node remembers; the pails show what it did, no books its fee"
+        if not intents:
+            return []
+        with self._store.atomic(synced=True):
+            self._journal.judge(
+                [(intent.number, intent.attempts[-1].number, Verdict.LANDED) for intent in intents]
+            )
+            self._journal.mark([intent.number for intent in intents], State.FAILED, why=why)
+        return [Closed(intent, State.FAILED, why=why) for intent in intents]
 
     def _set_aside(self, intents: Sequence[Intent]) -> list[Closed]:
         why = "nodes no longer have the history that could tell"
