@@ -9,6 +9,7 @@ import pytest
 
 from kalepool.core.facts import CONTRACT_CODE
 from kalepool.core.farmers import Custody, Farmer, FarmerState, Terms
+from kalepool.core.intents import Kind
 from kalepool.core.records import PailState
 from kalepool.devnet.faults import Event as Fault
 from kalepool.devnet.faults import FaultPlan
@@ -19,8 +20,10 @@ from support.mining import Shift
 from support.virtual import loop_time, run
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
+    from kalepool.core.chain import Happenings
     from kalepool.devnet.queue import Answer
     from kalepool.devnet.transactions import Transaction
 
@@ -51,6 +54,41 @@ def test_a_stop_while_plants_are_under_way_works_them_too(tmp_path: Path) -> Non
     outcome = shift.mine()
     assert len(outcome.blocks) == 1
     assert {record.state for record in shift.pool.pails.in_blocks(0, 0)} == {PailState.WORKED}
+    shift.pool.close()
+
+
+def test_a_stop_between_the_landing_of_plants_and_the_look_that_shows_it_works_them_too(
+    tmp_path: Path,
+) -> None:
+    shift = Shift(tmp_path, farmers=3, neighbours=12)
+    chain, bench = shift.pool.chain, shift.stead.bench
+    read, close = chain.happenings, bench.close
+    held: list[int] = []
+    landed: list[int] = []
+
+    def close_late(ledgers: int = 1) -> None:
+        open_kinds = {intent.kind for intent in shift.pool.journal.open_intents(mine=False)}
+        if not held and Kind.PLANT in open_kinds and shift.ledger.farm.index > 0:
+            held.append(shift.ledger.latest.sequence)
+        else:
+            close(ledgers)
+
+    async def land_first(since: int, payer: str, holders: Collection[str]) -> Happenings:
+        if held and not landed:
+            # The look has seen the ledger before; the plants, their stakes burnt, land just now.
+            assert shift.ledger.latest.sequence == held[0]
+            close()
+            landed.append(shift.ledger.farm.index)
+            shift.stop()
+        return await read(since, payer, holders)
+
+    bench.close = close_late  # type: ignore[method-assign]
+    chain.happenings = land_first  # type: ignore[method-assign]
+    shift.mine(seconds=1_500)
+    block = landed[0]
+    records = shift.pool.pails.in_blocks(block, block)
+    assert [record.state for record in records] == [PailState.WORKED] * 3
+    assert all(record.stake > 0 for record in records)
     shift.pool.close()
 
 

@@ -226,7 +226,7 @@ class Mining:
             return False
         if self._stop.phase is not Phase.RUNNING:
             self._why = "stopped as asked: every open pail is worked, or its block is over"
-            return not self._unworked(look) and not self._moving()
+            return not self._unworked(look) and not self._moving() and not self._is_unseen(look)
         if not self._progress.is_full:
             return False
         farm = look.snapshot.farm
@@ -246,7 +246,7 @@ class Mining:
                 for record in ripe
             )
             return told and not self._moving(Kind.HARVEST)
-        if farm.block is None or self._unworked(look) or self._moving():
+        if farm.block is None or self._unworked(look) or self._moving() or self._is_unseen(look):
             return False
         self._why = "the last block stays open: nobody has opened the next"
         return self._progress.is_pending(farm.index, strategy.due_at(farm.block), look.pace.now)
@@ -260,6 +260,12 @@ class Mining:
         return any(
             record.block >= look.snapshot.farm.index for record in self._means.pails.alive(PailState.PLANTED)
         )
+
+    @staticmethod
+    def _is_unseen(look: Look) -> bool:
+        """Tell whether something has landed, and closed its intent, that the look does not show yet."""
+        index = look.snapshot.farm.index
+        return any(block >= index for _, block in look.under_way.plants | look.under_way.works)
 
     def _moving(self, *kinds: Kind) -> bool:
         wanted = kinds or (Kind.PLANT, Kind.WORK)
