@@ -17,7 +17,10 @@ from kalepool.xdr.keys import trustline_key
 from support.mining import Shift
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from kalepool.core.chain import Snapshot
 
 
 @pytest.mark.parametrize("ledger", [3, 20, 50, 57, 62])
@@ -107,6 +110,29 @@ def test_a_network_that_stands_still_is_waited_for(tmp_path: Path) -> None:
     (lost,) = shift.told(Name.NETWORK_LOST)
     (back,) = shift.told(Name.NETWORK_BACK)
     assert lost.at < back.at
+    shift.pool.close()
+
+
+def test_a_node_that_fell_back_is_told_once_as_a_lost_network(tmp_path: Path) -> None:
+    shift = Shift(tmp_path, farmers=2, neighbours=12)
+    chain = shift.pool.chain
+    seen: list[Snapshot] = []
+    read = chain.snapshot
+
+    async def fall_back(
+        pails: Sequence[tuple[str, int]], blocks: Sequence[int] = (), *, current: bool = True
+    ) -> Snapshot:
+        snapshot = await read(pails, blocks, current=current)
+        if snapshot.ledger <= 10:
+            seen.append(snapshot)
+        return seen[-1] if 20 <= snapshot.ledger < 40 else snapshot
+
+    chain.snapshot = fall_back  # type: ignore[method-assign]
+    shift.mine(2)
+    (lost,) = shift.told(Name.NETWORK_LOST)
+    (back,) = shift.told(Name.NETWORK_BACK)
+    assert lost.at < back.at
+    assert shift.pool.pails.counts()[PailState.HARVESTED] == 4
     shift.pool.close()
 
 

@@ -91,6 +91,7 @@ class Tender:
         assert snapshot.tip is not None
         before = self.look
         if before is not None and snapshot.ledger < before.pace.ledger:
+            before.is_stale = self._is_stale(before, before.pace)
             return Wait(means.clock.now() + means.clock.ledger_seconds / 2, "the node lags")
         means.clock.observe(snapshot.tip.ledger, snapshot.tip.close_time)
         pace = pace_of(snapshot, means.clock.now(), means.clock.ledger_seconds)
