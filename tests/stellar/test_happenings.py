@@ -234,3 +234,82 @@ def test_a_cursor_that_stands_still_is_not_followed_forever(
     change_events(pool, stick)
     with pytest.raises(RetryableError):
         read(pool)
+
+
+def look(pool: Pool, since: int) -> tuple[int, Happenings]:
+    """Read a snapshot and then events; give the requests that both took, and the events."""
+    before = pool.rpc_client.counts.http_requests
+    run(pool.chain.snapshot([]))
+    told = read(pool, since)
+    return pool.rpc_client.counts.http_requests - before, told
+
+
+def alone(pool: Pool, since: int) -> Happenings:
+    """Read events as a client does that knows nothing."""
+    pool.connect()
+    return read(pool, since)
+
+
+def test_events_asked_for_at_every_look_ride_along_with_its_snapshot(pool: Pool) -> None:
+    plant_all(pool, 2)
+    run(pool.chain.snapshot([]))
+    requests, told = look(pool, 1)
+    assert requests == 2
+    for count in (3, 0, 1):
+        since = told.last + 1
+        landed = plant_all(pool, count)
+        requests, told = look(pool, since)
+        assert requests == 1
+        assert told.paid.keys() == {applied.transaction.outer_hash.hex() for applied in landed}
+    # No ledger has closed since: that is known too.
+    requests, again = look(pool, told.last + 1)
+    assert (requests, again.first, again.last) == (1, told.last + 1, told.last)
+    assert alone(pool, 1).paid.keys() > told.paid.keys()
+
+
+def test_other_events_than_expected_are_asked_for_by_themselves(pool: Pool) -> None:
+    plant_all(pool, 2)
+    look(pool, 1)
+    # From an earlier ledger on, or of other holders: what rode along is not taken for it.
+    requests, told = look(pool, 1)
+    assert (requests, len(told.paid)) == (2, 2)
+    look(pool, told.last + 1)
+    holder = pool.member("holder", kale=1)
+    assert read(pool, told.last + 1, holder).last == told.last
+
+
+def test_what_rode_along_serves_once(pool: Pool) -> None:
+    plant_all(pool, 1)
+    _, told = look(pool, 1)
+    pool.close()
+    run(pool.chain.snapshot([]))
+    since = told.last + 1
+    first = read(pool, since)
+    plant_all(pool, 1)
+    assert len(read(pool, since).paid) == 1
+    assert first.paid == {}
+
+
+@pytest.mark.parametrize("lie", [{"cursor": "nowhere"}, {"latestLedger": "x"}, {"events": [{}]}])
+def test_events_that_rode_along_and_are_not_to_be_believed_spoil_no_snapshot(
+    pool: Pool, lie: dict[str, Any]
+) -> None:
+    plant_all(pool, 1)
+    _, told = look(pool, 1)
+    plant_all(pool, 1)
+    change_events(pool, lambda result: result.update(lie))
+    run(pool.chain.snapshot([]))
+    pool.transport.change = None
+    assert len(read(pool, told.last + 1).paid) == 1
+
+
+def test_more_events_than_a_page_are_asked_for_by_themselves(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant_all(pool, 1)
+    _, told = look(pool, 1)
+    plant_all(pool, 4)
+    monkeypatch.setattr(events, "PAGE", 3)
+    requests, cut = look(pool, told.last + 1)
+    assert requests > 2
+    assert len(cut.paid) == 4

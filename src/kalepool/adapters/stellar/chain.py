@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from kalepool.adapters.stellar.answers import MAX_I64
-from kalepool.adapters.stellar.batches import Call
+from kalepool.adapters.stellar.batches import MAX_CALLS, Call
 from kalepool.adapters.stellar.entries import MAX_KEYS, Entries, encode_key
 from kalepool.adapters.stellar.happenings import EventReader
 from kalepool.adapters.stellar.outcomes import read_outcome
 from kalepool.adapters.stellar.rpc import TornReadError, insist
 from kalepool.adapters.stellar.simulations import read_simulation
 from kalepool.core.chain import AccountState, DatedBlock, DatedPail, Snapshot, Tip
-from kalepool.errors import UsageError
+from kalepool.errors import RetryableError, UsageError
 from kalepool.xdr.keys import account_key, block_key, instance_key, pail_key, trustline_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from kalepool.adapters.stellar.answers import Answer
     from kalepool.adapters.stellar.network import Network
@@ -29,6 +29,9 @@ PERCENTILES: Final = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)
 _LEAST_INCLUSION_FEE: Final = 100
 _HEALTH: Final = Call("getHealth", {})
 _INDEX_TRIES: Final = 4
+
+_Question: TypeAlias = tuple[int, str, frozenset[str]]
+"""What events are asked for: from which ledger on, whose fees, whose KALE."""
 
 
 class StellarChain:
@@ -43,6 +46,10 @@ class StellarChain:
         self._rpc = rpc
         self._network = network
         self._index: int | None = None
+        self._following: _Question | None = (
+            None  # what events are likely to be asked for after the next snapshot
+        )
+        self._ahead: tuple[_Question, Happenings] | None = None  # what a snapshot brought along
 
     async def check_network(self) -> None:
         """Insist that the nodes are on our network.
@@ -138,8 +145,8 @@ class StellarChain:
     async def happenings(self, since: int, payer: str, holders: Collection[str]) -> Happenings:
         """Read from events what landed from a ledger on: fees of a payer, and KALE moved.
 
-        One request in which getHealth rides along, and more where the events fill more than a page, or
-        the node has no such ledger. All of it comes from one node.
+        No request where the last snapshot brought them along; else one in which getHealth rides along, and more
+        where the events fill more than a page, or the node has no such ledger. All of it comes from one node.
 
         Args:
             since: the first ledger wanted.
@@ -149,25 +156,32 @@ class StellarChain:
         Raises:
             RetryableError: when no node gave answers to be believed.
         """
+        question: _Question = (since, payer, frozenset(holders))
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == question:
+            found = ahead[1]
+        else:
+            found = await self._rpc.converse(lambda ask: self._read_events(question, ask))
+        self._following = (found.last + 1, payer, question[2])
+        return found
 
-        async def talk(ask: Ask) -> Happenings:
-            reader = EventReader(self._network, payer, frozenset(holders), since)
-            health, page = await ask([_HEALTH, reader.question()])
-            (answer,) = insist([health])
-            tip = self._tip(answer)
-            if since > tip.ledger:
-                return reader.nothing(tip)
-            if since < tip.oldest_ledger:
-                reader = EventReader(self._network, payer, reader.holders, tip.oldest_ledger)
-                (page,) = await ask([reader.question()])
-            while True:
-                (answer,) = insist([page])
-                self._note(answer, {answer.number("latestLedger")})
-                if reader.take(answer):
-                    return reader.happenings()
-                (page,) = await ask([reader.question()])
-
-        return await self._rpc.converse(talk)
+    async def _read_events(self, question: _Question, ask: Ask) -> Happenings:
+        since, payer, holders = question
+        reader = EventReader(self._network, payer, holders, since)
+        health, page = await ask([_HEALTH, reader.question()])
+        (answer,) = insist([health])
+        tip = self._tip(answer)
+        if since > tip.ledger:
+            return reader.nothing(tip)
+        if since < tip.oldest_ledger:
+            reader = EventReader(self._network, payer, holders, tip.oldest_ledger)
+            (page,) = await ask([reader.question()])
+        while True:
+            (answer,) = insist([page])
+            self._note(answer, {answer.number("latestLedger")})
+            if reader.take(answer):
+                return reader.happenings()
+            (page,) = await ask([reader.question()])
 
     async def deployed(self, contracts: Sequence[str]) -> tuple[Tip, list[bytes]]:
         """Read how far the network is and which code contracts run, 32 bytes each, in one request.
@@ -265,7 +279,38 @@ class StellarChain:
                     snapshot.pails[pair] = DatedPail(*pail)
             return snapshot
 
-        return await self._rpc.read([_HEALTH, *_entry_calls(keys)], parse)
+        return await self._read_with_events([_HEALTH, *_entry_calls(keys)], parse)
+
+    async def _read_with_events(
+        self, calls: Sequence[Call], parse: Callable[[list[Answer]], Snapshot]
+    ) -> Snapshot:
+        """Read a snapshot. Who asked for events after the last one is likely to do so again: they ride along."""
+        following, self._following, self._ahead = self._following, None, None
+        if following is None or len(calls) >= MAX_CALLS:
+            return await self._rpc.read(calls, parse)
+
+        async def talk(ask: Ask) -> Snapshot:
+            reader = EventReader(self._network, following[1], following[2], following[0])
+            *answers, page = await ask([*calls, reader.question()])
+            snapshot = parse(insist(answers))
+            assert snapshot.tip is not None
+            self._ahead = self._taken(following, reader, page, snapshot.tip)
+            return snapshot
+
+        return await self._rpc.converse(talk)
+
+    def _taken(
+        self, question: _Question, reader: EventReader, page: Answer | RetryableError, tip: Tip
+    ) -> tuple[_Question, Happenings] | None:
+        """Take events that rode along, when they are good and all there is; else they are asked for by themselves."""
+        if reader.first > tip.ledger:
+            return question, reader.nothing(tip)
+        try:
+            if isinstance(page, RetryableError) or not reader.take(page):
+                return None
+        except RetryableError:
+            return None
+        return question, reader.happenings()
 
     def _tip(self, answer: Answer) -> Tip:
         tip = Tip(

@@ -57,7 +57,7 @@ class EventReader:
         self.holders = holders
         self._network = network
         self._payer = payer
-        self._first = first
+        self.first = first
         self._last = first - 1
         self._close_time = 0
         self._node = ""
@@ -76,7 +76,7 @@ class EventReader:
             "pagination": {"limit": PAGE},
         }
         if self._cursor is None:
-            params["startLedger"] = self._first
+            params["startLedger"] = self.first
         else:
             params["pagination"]["cursor"] = self._cursor
         return Call("getEvents", params)
@@ -100,7 +100,7 @@ class EventReader:
                 closed_at = self._take_event(event, _ledger(place), latest)
             cursor = answer.text("cursor")
             ledger = _ledger(cursor)
-            if cursor < before or cursor == self._cursor or not self._first <= ledger <= latest:
+            if cursor < before or cursor == self._cursor or not self.first <= ledger <= latest:
                 raise ValueError("a cursor that points elsewhere")
         self._cursor = cursor
         # A cursor behind all that a ledger can hold ends it; any other one stands where the page was cut.
@@ -113,7 +113,7 @@ class EventReader:
 
     def nothing(self, tip: Tip) -> Happenings:
         """Say that no ledger has closed since."""
-        return Happenings(tip.node, self._first, self._first - 1, tip.close_time)
+        return Happenings(tip.node, self.first, self.first - 1, tip.close_time)
 
     def happenings(self) -> Happenings:
         """Give what was read, up to the end of the last whole ledger."""
@@ -123,11 +123,11 @@ class EventReader:
             if seen.ledger <= self._last:
                 landed = Landed(seen.ledger, seen.closed_at, seen.taken - seen.returned, tuple(seen.moves))
                 (paid if seen.is_paid else others)[tx_hash] = landed
-        return Happenings(self._node, self._first, self._last, self._close_time, paid, others)
+        return Happenings(self._node, self.first, self._last, self._close_time, paid, others)
 
     def _take_event(self, event: Answer, ledger: int, latest: int) -> int:
         """Note one event; give the close time of its ledger."""
-        if event.number("ledger") != ledger or not self._first <= ledger <= latest:
+        if event.number("ledger") != ledger or not self.first <= ledger <= latest:
             raise ValueError("an event of another ledger than it says, or than was asked for")
         contract, topics = event.text("contractId"), event.texts("topic")
         kind = _symbol(topics[0]) if topics else ""
