@@ -1,0 +1,100 @@
+"""How much of `bench`'s hash rate is left while the rest of the pool works.
+
+    python benchmarks/hashing_share.py [SECONDS] [FARMERS]
+
+A devnet at the clock's speed in a process of its own, with twelve neighbours; farmers are added, funded and
+mined for. Hashes are counted from a ledger after the plants landed; `bench` runs just before and just after,
+because other work on a shared machine would else be taken for the pool's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kalepool.benchmark import measure
+from kalepool.bootstrap import Pool
+from kalepool.config import load
+from kalepool.core.roster import Applicant, numbered
+from kalepool.founding import Place, complete, make_vault, new_phrase
+from kalepool.secret import Secret
+from kalepool.services.mining import Mining
+from kalepool.services.stopping import Goal
+
+if TYPE_CHECKING:
+    from kalepool.services.events import Event
+
+BENCH_S = 10.0
+TARGET = 0.95
+PATIENCE_S = 60.0
+
+
+def bench() -> float:
+    """Give what `bench` gets with all threads: hashes a second, median of its windows."""
+    return max(rate.mhs_median for rate in measure(BENCH_S).rates) * 1e6
+
+
+def hashes(pool: Pool) -> int:
+    """Count what was hashed in the current block."""
+    return sum(progress.hashes for progress in pool.miner.read_all().values())
+
+
+async def mined(url: str, folder: Path, farmers: int, seconds: float) -> float:
+    """Mine for so many seconds of hashing; give hashes a second."""
+    config = load(None, {"HOME": str(folder)}, folder, {"network.rpc": (url,)})
+    passphrase = Secret.from_text("for a benchmark")
+    place = Place(config, folder / "kalepool.toml")
+    make_vault(place, passphrase=passphrase, phrase=new_phrase(place, passphrase, None, None))
+    complete(place)
+    planted = asyncio.Event()
+
+    def listen(events: list[Event]) -> None:
+        if any(event.name == "planted" for event in events):
+            planted.set()
+
+    with Pool(config, "mine", lambda: passphrase) as pool:
+        async with pool.online():
+            await pool.rpc.ask_friendbot(pool.vault.operator)
+            added = pool.onboarding.add([Applicant(name) for name in numbered("farmer", farmers)])
+            await pool.funding.fund(await pool.funding.survey(added))
+            mining = Mining(pool.means, Goal(), [listen])  # type: ignore[list-item]
+            task = asyncio.create_task(mining.run())
+            await asyncio.wait_for(planted.wait(), PATIENCE_S)
+            await asyncio.sleep(5)
+            before, began = hashes(pool), time.monotonic()
+            await asyncio.sleep(seconds)
+            rate = (hashes(pool) - before) / (time.monotonic() - began)
+            mining.request_stop()
+            mining.request_stop()
+            await task
+            return rate
+
+
+def main() -> None:
+    """Run it and print the share."""
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 120.0
+    farmers = int(sys.argv[2]) if len(sys.argv) > 2 else 20
+    command = [sys.executable, "-m", "kalepool", "devnet", "--port", "0", "--neighbours", "12", "--json"]
+    with subprocess.Popen(  # noqa: S603 - our own program
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as devnet:
+        assert devnet.stdout is not None
+        url = json.loads(devnet.stdout.readline())["data"]["rpc_url"]
+        before = bench()
+        with tempfile.TemporaryDirectory() as folder:
+            rate = asyncio.run(mined(url, Path(folder), farmers, seconds))
+        after = bench()
+        devnet.terminate()
+    print(f"bench before {before / 1e6:.1f}, after {after / 1e6:.1f} Mh/s")
+    print(f"mining for {farmers} farmers {rate / 1e6:.1f} Mh/s over {seconds:.0f} s")
+    print(f"share {100 * rate / ((before + after) / 2):.1f} %, target {100 * TARGET:.0f} %")
+
+
+if __name__ == "__main__":
+    main()
