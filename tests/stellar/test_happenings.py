@@ -278,6 +278,15 @@ def test_other_events_than_expected_are_asked_for_by_themselves(pool: Pool) -> N
     assert read(pool, told.last + 1, holder).last == told.last
 
 
+def test_what_rode_along_is_too_old_once_anything_was_asked_or_sent(pool: Pool) -> None:
+    plant_all(pool, 1)
+    _, told = look(pool, 1)
+    run(pool.chain.snapshot([]))
+    plant_all(pool, 1)
+    run(pool.chain.tip())
+    assert len(read(pool, told.last + 1).paid) == 1
+
+
 def test_what_rode_along_serves_once(pool: Pool) -> None:
     plant_all(pool, 1)
     _, told = look(pool, 1)

@@ -49,7 +49,9 @@ class StellarChain:
         self._following: _Question | None = (
             None  # what events are likely to be asked for after the next snapshot
         )
-        self._ahead: tuple[_Question, Happenings] | None = None  # what a snapshot brought along
+        self._ahead: tuple[int, _Question, Happenings] | None = (
+            None  # after so many requests a snapshot brought it
+        )
 
     async def check_network(self) -> None:
         """Insist that the nodes are on our network.
@@ -158,8 +160,9 @@ class StellarChain:
         """
         question: _Question = (since, payer, frozenset(holders))
         ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead[0] == question:
-            found = ahead[1]
+        # Once anything was asked or sent since the snapshot, what came with it may be too old to tell of that.
+        if ahead is not None and ahead[:2] == (self._rpc.counts.http_requests, question):
+            found = ahead[2]
         else:
             found = await self._rpc.converse(lambda ask: self._read_events(question, ask))
         self._following = (found.last + 1, payer, question[2])
@@ -294,23 +297,24 @@ class StellarChain:
             *answers, page = await ask([*calls, reader.question()])
             snapshot = parse(insist(answers))
             assert snapshot.tip is not None
-            self._ahead = self._taken(following, reader, page, snapshot.tip)
+            found = self._taken(reader, page, snapshot.tip)
+            if found is not None:
+                self._ahead = (self._rpc.counts.http_requests, following, found)
             return snapshot
 
         return await self._rpc.converse(talk)
 
-    def _taken(
-        self, question: _Question, reader: EventReader, page: Answer | RetryableError, tip: Tip
-    ) -> tuple[_Question, Happenings] | None:
+    @staticmethod
+    def _taken(reader: EventReader, page: Answer | RetryableError, tip: Tip) -> Happenings | None:
         """Take events that rode along, when they are good and all there is; else they are asked for by themselves."""
         if reader.first > tip.ledger:
-            return question, reader.nothing(tip)
+            return reader.nothing(tip)
         try:
             if isinstance(page, RetryableError) or not reader.take(page):
                 return None
         except RetryableError:
             return None
-        return question, reader.happenings()
+        return reader.happenings()
 
     def _tip(self, answer: Answer) -> Tip:
         tip = Tip(
