@@ -1,0 +1,173 @@
+"""What must hold when a run has come to its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from kalepool.adapters.store.intent_rows import load_intents
+from kalepool.core.intents import State
+from kalepool.core.records import PailState
+from kalepool.services.comparing import compare
+
+if TYPE_CHECKING:
+    from faults.process import Process
+    from faults.world import World
+    from kalepool.bootstrap import Pool
+    from kalepool.core.intents import Intent
+
+_FAIR_LEDGERS: Final = 20
+"""So many ledgers in a row without trouble are enough to work a pail, or to harvest it."""
+
+
+async def check(world: World) -> None:
+    """Hold the pool's memory and books against what really happened."""
+
+    async def body(process: Process) -> None:
+        pool = process.pool
+        async with pool.online():
+            await _check_books(world, pool)
+        _check_intents(world, pool)
+        _check_known(world, pool)
+        _check_pails(world, pool)
+
+    await world.live("db", body)
+    world.check_store("at the end")
+    _check_starving(world)
+    _check_payments(world)
+
+
+async def _check_books(world: World, pool: Pool) -> None:
+    await pool.reconciler.reconcile()
+    if pool.books.total() != 0:
+        world.violate("the postings do not sum to zero")
+    if world.missed:
+        return
+    found = await compare(pool.books, pool.farmers, pool.facts, pool.chain, world.operator)
+    for one in found.differences:
+        world.violate(f"{one.who} has {one.chain} {one.asset} on the chain, and {one.books} in the books")
+
+
+def _intents(pool: Pool) -> list[tuple[Intent, list[str]]]:
+    numbers = [number for (number,) in pool.store.all("SELECT number FROM intents")]
+    return [
+        (intent, [hash_hex for attempt in intent.attempts for hash_hex in attempt.outer_hashes])
+        for intent in load_intents(pool.store, numbers)
+    ]
+
+
+def _check_intents(world: World, pool: Pool) -> None:
+    applied = world.truth.applied
+    for intent, hashes in _intents(pool):
+        landed = [hash_hex for hash_hex in hashes if hash_hex in applied]
+        effective = [hash_hex for hash_hex in landed if applied[hash_hex].result.is_success]
+        if len(landed) > 1:
+            world.violate(f"{len(landed)} attempts of {intent.purpose} landed")
+        if intent.state is State.SETTLED and not effective and not world.restored:
+            world.violate(f"{intent.purpose} is settled, and nothing of it took effect")
+        if intent.state in {State.EXPIRED, State.FAILED} and effective:
+            world.violate(f"{intent.purpose} is {intent.state}, and it took effect")
+        if intent.state is State.EXPIRED and landed:
+            world.violate(f"{intent.purpose} is given up, and it landed")
+        if intent.state not in {State.SETTLED, State.EXPIRED, State.FAILED}:
+            is_old = intent.state is State.UNRESOLVED and world.scenario.history < 1_000
+            if not is_old:
+                world.violate(f"{intent.purpose} is still {intent.state}")
+
+
+def _check_known(world: World, pool: Pool) -> None:
+    """Insist that whatever left at our cost was in the journal before, unless a backup took its place."""
+    known = {hash_hex for _, hashes in _intents(pool) for hash_hex in hashes}
+    for hash_hex, applied in world.truth.applied.items():
+        if applied.transaction.fee_source == world.operator and hash_hex not in known and not world.restored:
+            world.violate(f"{hash_hex[:8]} landed in ledger {applied.ledger}, and the journal does not know it")
+
+
+def _check_pails(world: World, pool: Pool) -> None:
+    numbers = {farmer.address: farmer for farmer in pool.farmers.all()}
+    records = {
+        (record.farmer, record.block): record for record in pool.pails.in_blocks(0, world.ledger.farm.index)
+    }
+    paid: Counter[str] = Counter()
+    unseen: set[str] = set()
+    for (address, block), truth in sorted(world.truth.pails.items()):
+        farmer = numbers.get(address)
+        if farmer is None:
+            continue
+        record = records.get((farmer.number, block))
+        where = f"{farmer.name}'s pail in block {block}"
+        state = None if record is None else record.state
+        if truth.is_harvested and record is not None and state is PailState.HARVESTED:
+            paid[address] += (record.reward or 0) + record.stake
+        if truth.is_by_stranger and state is PailState.PLANTED:
+            # Worked and harvested between two looks: what it earned is in the books alone, and stays so.
+            world.counts["harvested by a stranger unseen"] += 1
+            unseen.add(address)
+        elif truth.is_harvested and state is not PailState.HARVESTED and not world.restored:
+            world.violate(f"{where} was harvested, and is remembered as {state}")
+        if state is PailState.HARVESTED and not truth.is_harvested:
+            world.violate(f"{where} is remembered as harvested, and was not")
+        is_waiting = truth.worked is not None and truth.ended is None and block < world.ledger.farm.index
+        if is_waiting and world.ledger.block(block) is None:
+            if state is not PailState.EXPIRED:
+                world.violate(f"{where} can never be harvested, and is remembered as {state}")
+        elif is_waiting:
+            world.violate(f"{where} was worked and still waits for its harvest: {state}")
+        if truth.worked is not None and truth.ended is not None and not truth.is_harvested:
+            _check_expired(world, where, block, truth)
+            if state is not PailState.EXPIRED and not world.restored:
+                world.violate(f"{where} expired, and is remembered as {state}")
+    if not world.restored:
+        for address, minted in world.truth.minted.items():
+            if address in numbers and address not in unseen and minted != paid[address]:
+                world.violate(f"{numbers[address].name} was paid {minted}, and {paid[address]} is remembered")
+
+
+def _check_expired(world: World, where: str, block: int, truth: Any) -> None:
+    over = world.truth.opened.get(block + 1)
+    if block in world.truth.removed:
+        return
+    if over is not None and world.truth.fair_run(over, truth.live_until) >= _FAIR_LEDGERS:
+        world.violate(f"{where} expired, though it could have been harvested")
+
+
+def _check_starving(world: World) -> None:
+    """Insist that every active farmer is planted and worked in every block that nothing disturbed."""
+    truth = world.truth
+    for block, opened in sorted(truth.opened.items()):
+        closed = truth.opened.get(block + 1)
+        if closed is None or closed - opened < 50:
+            continue
+        for address in sorted(world.active):
+            if (address, block) in truth.touched or block < world.joined[address]:
+                continue
+            pail = truth.pails.get((address, block))
+            world.counts["farmer blocks"] += 1
+            is_fair = not any(ledger in truth.troubles for ledger in range(opened - 2, closed - 1))
+            if pail is None:
+                if is_fair:
+                    world.violate(f"wallet {world.wallets.index(address)} was not planted in block {block}")
+                continue
+            world.counts["planted"] += 1
+            if pail.worked is not None:
+                world.counts["worked"] += 1
+            elif truth.fair_run(pail.planted + 1, closed - 3) >= _FAIR_LEDGERS and is_late(world, closed):
+                world.violate(f"wallet {world.wallets.index(address)} was not worked in block {block}")
+
+
+def is_late(world: World, closed: int) -> bool:
+    """Tell whether the last ledgers before one were without trouble."""
+    return all(ledger not in world.truth.troubles for ledger in range(closed - 12, closed - 1))
+
+
+def _check_payments(world: World) -> None:
+    """Insist that no farmer paid twice for the same sweep."""
+    paid: Counter[tuple[str, str]] = Counter()
+    for applied in world.truth.applied.values():
+        tx = applied.transaction
+        if applied.result.is_success and tx.source in world.wallets and tx.memo is not None:
+            paid[tx.source, (tx.memo.text or b"").decode()] += 1
+    for (source, memo), count in paid.items():
+        if count > 1:
+            world.violate(f"wallet {world.wallets.index(source)} paid {count} times for '{memo}'")
+

@@ -1,0 +1,225 @@
+"""What the mistakes are, and the seed that finds each."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from kalepool.adapters.store.db import Store
+from kalepool.adapters.store.journal import StoreJournal
+from kalepool.adapters.store.locks import MiningLock
+from kalepool.core import intents, pails
+from kalepool.core.chain import Sent, Status
+from kalepool.core.intents import State, Verdict
+from kalepool.core.records import PailState
+from kalepool.errors import ConfigError, RejectedError
+from kalepool.services import reconcile
+from kalepool.services.gathering import Gathering
+from kalepool.services.reconcile import Closed, Reconciler
+from kalepool.services.submit import Submitted, Submitter
+from kalepool.services.witness import BOOKED, Witness, Witnessed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A mistake.
+
+    Attributes:
+        what: in words.
+        seed: finds it.
+        changes: (whose, which attribute, its new value).
+    """
+
+    what: str
+    seed: int
+    changes: tuple[tuple[Any, str, Any], ...]
+
+
+async def _send_before_signing(self: Any, orders: Any, *, ledger: int) -> list[Submitted]:
+    planned = self._journal.plan_all([order.plan for order in orders])
+    results = [Submitted(order, intent) for order, intent in zip(orders, planned, strict=True)]
+    signed = []
+    for position, result in enumerate(results):
+        if result.intent is None:
+            continue
+        try:
+            signed.append((position, result, self._attempt(result.order, result.intent, ledger)))
+        except (RejectedError, ConfigError) as error:
+            self._journal.mark([result.intent.number], State.EXPIRED, why=error.message)
+            results[position] = Submitted(result.order, result.intent, refused=error)
+    answers = await self._broadcaster.send([attempt.envelope for _, _, attempt in signed]) if signed else []
+    if signed:
+        self._journal.sign_all([(result.intent.number, attempt) for _, result, attempt in signed])
+        self._journal.mark([result.intent.number for _, result, _ in signed], State.SENT)
+    for (position, result, _), answer in zip(signed, answers, strict=True):
+        results[position] = Submitted(result.order, result.intent, answer)
+    return results
+
+
+_atomic = Store.atomic
+
+
+@contextmanager
+def _never_synced(self: Store, *, synced: bool = False) -> Iterator[None]:  # noqa: ARG001
+    with _atomic(self):
+        yield
+
+
+_send = Submitter._send
+
+
+async def _give_up_what_was_refused(self: Any, envelopes: Any, ledger: int) -> Any:
+    answers = await _send(self, envelopes, ledger)
+    refused = [
+        number for (number, _), answer in zip(envelopes, answers, strict=True) if answer.status is Sent.ERROR
+    ]
+    if refused:
+        self._journal.mark(refused, State.EXPIRED, why="refused")
+    return answers
+
+
+def _believe_whoever_does_not_find(attempt: Any, found: Any) -> Verdict:  # noqa: ARG001
+    return Verdict.LANDED if found.status is not Status.NOT_FOUND else Verdict.DEAD
+
+
+def _absent_is_dead(intent: Any, window: Any, snapshot: Any) -> Any:
+    evidence = _weigh(intent, window, snapshot)
+    return reconcile.Evidence.UNPROVEN if evidence is reconcile.Evidence.ABSENT else evidence
+
+
+_weigh = reconcile.weigh_evidence
+_gone = pails._gone
+
+
+def _trust_that_a_pail_is_missing(record: Any, block: Any, snapshot: Any) -> Any:
+    if record.state in {PailState.PLANTED, PailState.WORKED, PailState.HARVESTABLE}:
+        return replace(record, state=PailState.EXPIRED, why="it is missing")
+    return _gone(record, block, snapshot)
+
+
+def _forget_the_time_to_live(record: Any, block: Any, snapshot: Any) -> Any:
+    return _gone(replace(record, live_until=None), block, snapshot)
+
+
+def _ask_nobody_about_backups(self: Gathering) -> None:  # noqa: ARG001
+    return
+
+
+def _book_no_fee_of_failures(self: Any, failed: Any) -> list[Closed]:
+    closed = []
+    for intent, attempt, found in failed:
+        with self._store.atomic(synced=True):
+            self._journal.judge([(intent.number, attempt.number, Verdict.LANDED)])
+            self._journal.mark([intent.number], State.FAILED)
+        closed.append(Closed(intent, State.FAILED, found.landed))
+    return closed
+
+
+def _take_nothing_for_ours(self: Any, outer_hashes: Any, since: float) -> set[str]:  # noqa: ARG001
+    return set()
+
+
+_open_intents = StoreJournal.open_intents
+
+
+def _leave_the_dead_alone(self: Any, *, mine: bool = True) -> Any:
+    found = _open_intents(self, mine=False)
+    if not mine:
+        return found
+    own = {
+        number
+        for (number,) in self._store.all("SELECT number FROM intents WHERE owner = ?", (self._owner.number,))
+    }
+    return [intent for intent in found if intent.number in own]
+
+
+def _think_signed_was_never_sent(self: Any, *, mine: bool = True) -> Any:
+    found = _open_intents(self, mine=mine)
+    return [replace(one, attempts=()) if one.state is State.SIGNED else one for one in found]
+
+
+def _know_no_sequence(self: Any, source: str) -> None:  # noqa: ARG001
+    return None
+
+
+@contextmanager
+def _hold_what_another_holds(self: Any) -> Iterator[None]:
+    with self._store.atomic():
+        self._store.execute(
+            "INSERT INTO mining_lock VALUES (1, ?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, since = excluded.since",
+            (self._owner.number, self._owner.now()),
+        )
+    yield
+
+
+_book = Witness.book
+
+
+def _move_on_before_booking(self: Any, happenings: Any) -> Witnessed:
+    first = self.next_ledger()
+    if first is None or happenings.last < first:
+        return Witnessed()
+    self._facts.put(BOOKED, str(happenings.last))
+    self._facts.put(BOOKED, str(first - 1))
+    return _book(self, happenings)
+
+
+async def _never_again(self: Any, intents: Any, *, ledger: int) -> list[Any]:  # noqa: ARG001
+    return []
+
+
+MUTANTS: Final = {
+    "send-before-journal": Mutant(
+        "an envelope leaves before it is in the journal", 0, ((Submitter, "submit", _send_before_signing),)
+    ),
+    "unsynced": Mutant("nothing waits for the disk", 0, ((Store, "atomic", _never_synced),)),
+    "refused-is-dead": Mutant(
+        "what a node refuses (txBAD_SEQ) is given up and built anew",
+        0,
+        ((Submitter, "_send", _give_up_what_was_refused),),
+    ),
+    "not-found-is-dead": Mutant(
+        "what a node does not find is dead, however far behind it is",
+        0,
+        (
+            (intents, "judge", _believe_whoever_does_not_find),
+            (reconcile, "judge", _believe_whoever_does_not_find),
+        ),
+    ),
+    "pail-missing": Mutant(
+        "a pail that a node does not show is gone for good", 0, ((pails, "_gone", _trust_that_a_pail_is_missing),)
+    ),
+    "forget-ttl": Mutant("a pail that is gone was harvested", 0, ((pails, "_gone", _forget_the_time_to_live),)),
+    "pay-after-restore": Mutant(
+        "a restored store pays as if it knew everything",
+        0,
+        ((Gathering, "_refuse_restored", _ask_nobody_about_backups),),
+    ),
+    "failures-are-free": Mutant(
+        "the fee of a failed transaction is not booked", 0, ((Reconciler, "_book_failed", _book_no_fee_of_failures),)
+    ),
+    "ours-is-external": Mutant(
+        "what others did is booked without looking whose it was",
+        0,
+        ((StoreJournal, "claimed", _take_nothing_for_ours),),
+    ),
+    "no-heirs": Mutant(
+        "what the dead left open is nobody's", 0, ((StoreJournal, "open_intents", _leave_the_dead_alone),)
+    ),
+    "signed-is-unsent": Mutant(
+        "what was signed and not marked as sent never left",
+        0,
+        ((StoreJournal, "open_intents", _think_signed_was_never_sent),),
+    ),
+    "no-sequence": Mutant(
+        "sequence numbers under way are not looked at", 0, ((StoreJournal, "last_sequence", _know_no_sequence),)
+    ),
+    "no-lock": Mutant("two may mine", 0, ((MiningLock, "hold", _hold_what_another_holds),)),
+    "never-again": Mutant("nothing is ever sent a second time", 0, ((Submitter, "send_again", _never_again),)),
+}
+"""By name."""

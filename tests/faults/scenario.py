@@ -1,0 +1,174 @@
+"""What happens in one run: drawn from a seed, before anything runs."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from kalepool.devnet.faults import FaultPlan, NetworkFaults, NodeFaults
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LEDGER_S: Final = 5.0
+BLOCK: Final = 60
+"""Ledgers of a block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that is done to the pool or the network once a ledger has closed.
+
+    Attributes:
+        ledger: its sequence.
+        what: a method of ``Events``.
+        lasts: ledgers, where it has an end.
+        number: which farmer, how much, as the event takes it.
+    """
+
+    ledger: int
+    what: str
+    lasts: int = 0
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One run.
+
+    Attributes:
+        seed: it was drawn from.
+        farmers: at the start.
+        neighbours: other farmers.
+        nonces: hashed for each farmer in each ledger.
+        ledgers: until when things go wrong; then all is well, and the run comes to its end.
+        plan: faults of nodes and network.
+        temporary_ttl: ledgers that a pail lives.
+        history: ledgers that nodes remember.
+        opener_reads_previous: which version of the contract.
+        twice: probability that a send arrives twice.
+        fuses: crash points that each life of ``mine`` passes; when they are used up, it dies no more.
+        naps: ledgers until it is started again, after each of its deaths.
+        cron: ledgers between harvests; 0 for none.
+        cron_fuses: like ``fuses``, for the harvests.
+        is_container: whether the harvests run where nobody sees their pids.
+        happenings: by ledger.
+    """
+
+    seed: int
+    farmers: int
+    neighbours: int
+    nonces: int
+    ledgers: int
+    plan: FaultPlan
+    temporary_ttl: int
+    history: int
+    opener_reads_previous: bool
+    twice: float
+    fuses: tuple[int, ...]
+    naps: tuple[int, ...]
+    cron: int
+    cron_fuses: tuple[int | None, ...]
+    is_container: bool
+    happenings: tuple[Happening, ...] = field(default=())
+
+
+def draw(seed: int) -> Scenario:
+    """Draw a run."""
+    dice = random.Random(f"kalepool {seed}")
+    blocks = dice.randint(2, 4)
+    ledgers = blocks * BLOCK
+    crashes = dice.choice((0, 1, 1, 2, 4, 8))
+    cron = dice.choice((0, 0, 20, 45, 90))
+    return Scenario(
+        seed=seed,
+        farmers=dice.randint(1, 3),
+        neighbours=dice.choice((0, 4, 12)),
+        nonces=dice.choice((8, 64)),
+        ledgers=ledgers,
+        plan=_plan(dice, seed),
+        temporary_ttl=dice.choice((17_280, 17_280, 300, 180)),
+        history=dice.choice((2_880, 2_880, 2_880, 120)),
+        opener_reads_previous=dice.random() < 0.3,
+        twice=dice.choice((0.0, 0.05, 0.5)),
+        fuses=tuple(_fuse(dice) for _ in range(crashes)),
+        naps=tuple(dice.choice((0, 1, 2, 5, 20, 70)) for _ in range(crashes)),
+        cron=cron,
+        cron_fuses=tuple(_fuse(dice, 60) if dice.random() < 0.4 else None for _ in range(40)) if cron else (),
+        is_container=dice.random() < 0.2,
+        happenings=_happenings(dice, ledgers),
+    )
+
+
+def _fuse(dice: random.Random, most: int = 2_500) -> int:
+    """Draw how many crash points are passed: as often the first few as many."""
+    return int(most ** dice.random())
+
+
+def _plan(dice: random.Random, seed: int) -> FaultPlan:
+    kind = dice.choice(("none", "none", "mild", "mild", "rough"))
+    return FaultPlan(
+        seed,
+        {"main": _node(dice, kind), "second": _node(dice, kind, is_second=True)},
+        NetworkFaults(0.1, 8.0) if dice.random() < 0.2 else NetworkFaults(),
+    )
+
+
+def _node(dice: random.Random, kind: str, *, is_second: bool = False) -> NodeFaults:
+    if kind == "none":
+        return NodeFaults()
+    most = 0.08 if kind == "mild" else 0.3
+
+    def some(share: float = 1.0) -> float:
+        return dice.choice((0.0, 0.0, dice.random() * most * share))
+
+    return NodeFaults(
+        latency_ms=dice.choice((0, 0, 150)),
+        jitter_ms=dice.choice((0, 0, 900)),
+        reset_before=some(),
+        reset_after=some(),
+        no_answer=some(0.2),
+        too_many_requests=some(),
+        retry_after_s=dice.randint(1, 4),
+        server_error=some(),
+        try_again_later=some(),
+        lag_ledgers=dice.choice((0, 1, 3, 8)) if is_second else dice.choice((0, 0, 0, 1, 2)),
+    )
+
+
+# What may happen, how often it is drawn, and for how many ledgers it lasts at most.
+_EVENTS: Final[Sequence[tuple[str, int, int]]] = (
+    ("outage", 2, 40),
+    ("stall", 2, 30),
+    ("stall_second", 2, 60),
+    ("pause_farm", 2, 40),
+    ("change_wasm", 1, 30),
+    ("lose_queue", 3, 0),
+    ("remove_block", 1, 0),
+    ("suspend", 1, 80),
+    ("skew", 2, 0),
+    ("power_loss", 3, 10),
+    ("second_mine", 2, 0),
+    ("stop_mine", 2, 15),
+    ("add_farmer", 3, 0),
+    ("pause_farmer", 3, 70),
+    ("sweep", 2, 0),
+    ("back_up", 3, 0),
+    ("restore", 2, 3),
+    ("stranger_harvests", 3, 0),
+    ("stranger_works", 2, 0),
+    ("deposit", 4, 0),
+    ("withdrawal", 3, 0),
+)
+
+
+def _happenings(dice: random.Random, ledgers: int) -> tuple[Happening, ...]:
+    names = [name for name, weight, _ in _EVENTS for _ in range(weight)]
+    longest = {name: lasts for name, _, lasts in _EVENTS}
+    drawn = []
+    for _ in range(dice.choice((0, 1, 2, 4, 7))):
+        name = dice.choice(names)
+        lasts = dice.randint(1, longest[name]) if longest[name] else 0
+        drawn.append(Happening(dice.randint(3, ledgers), name, lasts, dice.randint(0, 10**6)))
+    return tuple(sorted(drawn, key=lambda one: (one.ledger, one.what, one.number)))

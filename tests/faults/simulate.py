@@ -1,0 +1,91 @@
+"""The simulation from a shell: ``python -m tests.faults.simulate --seed N --trace``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from types import FrameType
+
+_LONGEST_S = 90
+_TESTS = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(_TESTS), str(_TESTS.parent / "src")]
+
+from faults.runs import Run, run_seed  # noqa: E402 - found by the path above
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run seeds; give 1 when one of them found something that must not be."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.simulate", description=__doc__)
+    parser.add_argument("--seed", type=int, help="one seed")
+    parser.add_argument("--seeds", type=int, default=20, help="so many seeds")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--seconds", type=float, help="begin no more seeds after so long")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once")
+    parser.add_argument("--trace", action="store_true", help="print everything that happens")
+    parser.add_argument("--mutant", help="with this mistake built in")
+    given = parser.parse_args(arguments)
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        # Sets of strings are gone through in an order that depends on it.
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(sys.executable, [sys.executable, "-m", "tests.faults.simulate", *sys.argv[1:]])  # noqa: S606
+    if given.seed is not None:
+        return _one(given.seed, trace=given.trace, mutant=given.mutant)
+    return _many(given)
+
+
+def _one(seed: int, *, trace: bool, mutant: str | None) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        run = run_seed(seed, Path(folder), tell=print if trace else None, mutant=mutant)
+    print(f"seed {seed}: {run.blocks} blocks, {dict(run.counts)}, trace {run.digest[:16]}, {run.seconds:.1f} s")
+    for violation in run.violations:
+        print(f"  {violation}")
+    return 1 if run.violations else 0
+
+
+def _run(seed: int, mutant: str | None) -> Run:
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(_LONGEST_S)
+    with tempfile.TemporaryDirectory() as folder:
+        return run_seed(seed, Path(folder), mutant=mutant)
+
+
+def _too_long(_number: int, frame: FrameType | None) -> None:
+    raise TimeoutError("".join(traceback.format_stack(frame)[-12:]))
+
+
+def _many(given: argparse.Namespace) -> int:
+    counts: Counter[str] = Counter()
+    failed, done, blocks = [], 0, 0
+    begun = time.monotonic()
+    with ProcessPoolExecutor(given.jobs) as pool:
+        seeds = range(given.first, given.first + given.seeds)
+        waiting = {pool.submit(_run, seed, given.mutant): seed for seed in seeds}
+        for future in as_completed(waiting):
+            if given.seconds is not None and time.monotonic() - begun > given.seconds:
+                pool.shutdown(wait=False, cancel_futures=True)
+                break
+            run = future.result()
+            done, blocks = done + 1, blocks + run.blocks
+            counts.update(run.counts)
+            if run.violations:
+                failed.append(run.seed)
+                print(f"seed {run.seed}: {run.violations[0]}")
+                for more in run.violations[1:5]:
+                    print(f"    {more}")
+                print(f"  replay it: python -m tests.faults.simulate --seed {run.seed} --trace", flush=True)
+    print(f"{done} seeds, {blocks} blocks, {len(failed)} with violations, {time.monotonic() - begun:.0f} s")
+    for name, count in sorted(counts.items()):
+        print(f"  {count:>8} {name}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""What really happened on the network, written down as it happened, without asking the pool."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kalepool.core.farm import Pail
+from kalepool.xdr.keys import pail_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kalepool.devnet.entries import Entry
+    from kalepool.devnet.execution import Applied
+    from kalepool.devnet.ledger import ClosedLedger, Ledger
+
+_BLOCKS_BACK = 12
+
+
+@dataclass(slots=True)
+class PailTruth:
+    """One pail of one of our farmers.
+
+    Attributes:
+        planted: ledger.
+        stake: stroops.
+        live_until: last ledger in which it exists.
+        worked: ledger of the first work, or None. ``zeros``: of the last.
+        ended: ledger in which it went, or None while it stands.
+        is_harvested: whether it was paid out.
+        is_by_stranger: whether somebody else harvested it.
+    """
+
+    planted: int
+    stake: int
+    live_until: int
+    worked: int | None = None
+    zeros: int | None = None
+    ended: int | None = None
+    is_harvested: bool = False
+    is_by_stranger: bool = False
+
+
+@dataclass(slots=True)
+class Truth:
+    """The chain's story.
+
+    Attributes:
+        addresses: whose pails are followed.
+        stranger: who harvests and works for others.
+        pails: by (address, block).
+        opened: ledger in which a block was opened, by index.
+        applied: every transaction that landed, by outer hash, hex.
+        minted: KALE by address, stroops.
+        troubles: why a ledger is no fair test of the pool, by sequence.
+        removed: blocks that the farm's owner has removed.
+        touched: (address, block) of farmers who were changed by people while it was open.
+    """
+
+    ledger: Ledger
+    addresses: Sequence[str]
+    stranger: str
+    pails: dict[tuple[str, int], PailTruth] = field(default_factory=dict)
+    opened: dict[int, int] = field(default_factory=dict)
+    applied: dict[str, Applied] = field(default_factory=dict)
+    minted: Counter[str] = field(default_factory=Counter)
+    troubles: dict[int, str] = field(default_factory=dict)
+    removed: set[int] = field(default_factory=set)
+    touched: set[tuple[str, int]] = field(default_factory=set)
+    _keys: dict[bytes, tuple[str, int]] = field(default_factory=dict)
+    _known_to: int = -1
+
+    def watch(self, closed: ClosedLedger) -> None:
+        """Write down what a ledger did."""
+        index = self.ledger.farm.index
+        self._know_keys(index)
+        if index not in self.opened:
+            self.opened[index] = closed.sequence
+        for applied in closed.transactions:
+            self.applied[applied.transaction.outer_hash.hex()] = applied
+        for told in closed.events:
+            if told.event.kind == "mint" and told.event.parties[0] in self.addresses:
+                self.minted[told.event.parties[0]] += told.event.amount
+        for key, before in closed.undo.items():
+            if key in self._keys:
+                self._follow(self._keys[key], before, self.ledger.state.get(key), closed.sequence)
+
+    def _follow(self, pail: tuple[str, int], before: Entry | None, after: Entry | None, ledger: int) -> None:
+        now = after.value if after is not None else None
+        if isinstance(now, Pail) and after is not None:
+            known = self.pails.get(pail)
+            if known is None or known.ended is not None:
+                known = self.pails[pail] = PailTruth(ledger, now.stake, after.live_until or 0)
+            known.live_until = after.live_until or 0
+            if now.zeros is not None:
+                known.worked = known.worked or ledger
+                known.zeros = now.zeros
+        elif pail in self.pails:
+            self.pails[pail].ended = ledger
+            self.pails[pail].is_harvested = before is not None and before.is_live(ledger)
+            self.pails[pail].is_by_stranger = any(
+                applied.transaction.source == self.stranger for applied in self.ledger.latest.transactions
+            )
+
+    def _know_keys(self, index: int) -> None:
+        for block in range(self._known_to + 1, index + 2):
+            for address in self.addresses:
+                key = pail_key(self.ledger.identity.kale_contract, address, block)
+                self._keys[key] = (address, block)
+        self._known_to = max(self._known_to, index + 1)
+
+    def fair_run(self, first: int, last: int) -> int:
+        """Give the longest run of ledgers without trouble between two, both included."""
+        longest = run = 0
+        for ledger in range(first, last + 1):
+            run = 0 if ledger in self.troubles else run + 1
+            longest = max(longest, run)
+        return longest

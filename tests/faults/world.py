@@ -1,0 +1,488 @@
+"""One run: the network, the pool's processes, its operator, strangers, and what befalls them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+from stellar_sdk import Keypair
+
+from faults.events import Events
+from faults.loop import virtual_time
+from faults.process import Killed, Process
+from faults.scenario import BLOCK, LEDGER_S
+from faults.truth import Truth
+from kalepool.adapters.store.opening import Home, create_store
+from kalepool.adapters.store.verify import verify
+from kalepool.core.facts import CONTRACT_CODE
+from kalepool.core.farmers import FarmerState
+from kalepool.core.roster import Applicant
+from kalepool.devnet.app import Application
+from kalepool.devnet.faults import NetworkFaults, NodeFaults
+from kalepool.devnet.ledger import LedgerSettings
+from kalepool.devnet.neighbours import Neighbours
+from kalepool.errors import InternalError, KalepoolError, RetryableError
+from kalepool.networks import NETWORKS
+from kalepool.services.mining import Mining
+from kalepool.services.stopping import Goal
+from kalepool.services.surveying import Wish
+from support.devnet import KALE, XLM, Bench, keypair
+from support.vault import PHRASE, make
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+    from pathlib import Path
+
+    from faults.scenario import Scenario
+    from kalepool.config import Value
+    from kalepool.devnet.ledger import ClosedLedger
+    from kalepool.services.events import Event
+
+_WALLETS: Final = 10
+_CALM_LEDGERS: Final = BLOCK + 30
+_STOP_LEDGERS: Final = 2 * BLOCK
+_GRACE_LEDGERS: Final = 4
+_MACHINE_TIME: Final = 1_900_000_000.0
+
+
+class World:
+    """Everything of one run.
+
+    Attributes:
+        counts: what happened how often, for people.
+        violations: what must never be.
+        trouble: why the present is no fair test, with how often each was begun.
+        is_over: nothing goes wrong any more.
+    """
+
+    def __init__(self, scenario: Scenario, folder: Path, tell: Callable[[str], None] | None = None) -> None:
+        self.scenario = scenario
+        self.folder = folder
+        self._tell = tell
+        self._hash = hashlib.sha256()
+        self.dice = random.Random(f"world {scenario.seed}")
+        settings = LedgerSettings(
+            temporary_ttl=scenario.temporary_ttl,
+            history_ledgers=scenario.history,
+            opener_reads_previous=scenario.opener_reads_previous,
+        )
+        self.bench = Bench(settings, scenario.plan)
+        self.ledger = self.bench.ledger
+        if scenario.neighbours:
+            Neighbours(self.ledger, scenario.neighbours)
+        self.transport = httpx.ASGITransport(Application(self.bench.devnet, admin_token="none"))
+        url = "http://127.0.0.1:8000"
+        self.options: dict[str, Value] = {"network.rpc": (url, f"{url}/nodes/second"), "harvest.channels": 4}
+        local = NETWORKS["local"]
+        self.vault = make(folder / "kalepool.vault")
+        self.path = folder / "kalepool.db"
+        create_store(self.path, Home(local.passphrase, local.kale))
+        self.operator = self.vault.operator
+        self.wallets = [self.vault.wallet(index) for index in range(_WALLETS)]
+        self.truth = Truth(self.ledger, self.wallets, keypair("stranger").public_key)
+        self.bench.devnet.on_close.append(self._closed)
+        self.slept = 0.0
+        self.skew = 0.0
+        self.synced = 0
+        self.processes: dict[int, Process] = {}
+        self.counts: Counter[str] = Counter()
+        self.violations: list[str] = []
+        self.errors: list[BaseException] = []
+        self.trouble: Counter[str] = Counter()
+        self.is_over = False
+        self.missed = False
+        self.restored = False
+        self.mine: Process | None = None
+        self.mining: Mining | None = None
+        self._mine_since = 0
+        self.stopping = False
+        self.down = 0
+        self.active: set[str] = set()
+        self.joined: dict[str, int] = {}
+        self.events = Events(self)
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._lives = iter(zip(scenario.fuses, scenario.naps, strict=True))
+
+    # What is written down
+
+    def note(self, *parts: object) -> None:
+        """Put a line into the trace."""
+        line = f"{virtual_time():.3f} {self.ledger.latest.sequence} " + " ".join(map(str, parts))
+        self._hash.update(line.encode() + b"\n")
+        if self._tell is not None:
+            self._tell(line)
+
+    @property
+    def digest(self) -> str:
+        """The trace's hash, hex."""
+        return self._hash.hexdigest()
+
+    def violate(self, what: str) -> None:
+        """Write down what must never be."""
+        self.note("VIOLATION", what)
+        self.violations.append(what)
+
+    # The machine
+
+    def machine_time(self) -> float:
+        """Give the wall clock, which people may set."""
+        return _MACHINE_TIME + virtual_time() + self.slept + self.skew
+
+    def is_alive(self, pid: int) -> bool:
+        """Tell whether a process lives."""
+        found = self.processes.get(pid)
+        return found is not None and found.is_alive
+
+    def draws_twice(self) -> bool:
+        """Draw whether a send arrives twice."""
+        return not self.is_over and self.dice.random() < self.scenario.twice
+
+    def note_commit(self, process: Process, *, synced: bool) -> None:
+        """Take note of a commit: what is in the log now is on the disk, if it was synced."""
+        self.note("commit", process.name, "synced" if synced else "")
+        if synced:
+            self.synced = self._log_bytes()
+
+    def note_closed(self) -> None:
+        """Take note that a process has closed the file: the last one brings the log into it."""
+        if not self._log.exists():
+            self.synced = 0
+
+    @property
+    def _log(self) -> Path:
+        return self.path.with_name(self.path.name + "-wal")
+
+    def _log_bytes(self) -> int:
+        return self._log.stat().st_size if self._log.exists() else 0
+
+    def kill_all(self) -> None:
+        """Kill every process."""
+        for process in list(self.processes.values()):
+            if process.is_alive:
+                process.die()
+
+    def lose_power(self) -> None:
+        """Kill everything; of what was not synced, any first part survives."""
+        data = self.path.read_bytes()
+        log = self._log.read_bytes() if self._log.exists() else b""
+        kept = self.dice.randint(min(self.synced, len(log)), len(log))
+        self.note("power", self.synced, kept, len(log))
+        self.kill_all()
+        self.replace_store(data, log[:kept])
+        self.synced = kept
+
+    def replace_store(self, data: bytes, log: bytes = b"") -> None:
+        """Let the store be these files; nobody has it open."""
+        self.path.write_bytes(data)
+        self.path.with_name(self.path.name + "-shm").unlink(missing_ok=True)
+        self._log.unlink(missing_ok=True)
+        if log:
+            self._log.write_bytes(log)
+        self.synced = 0
+
+    # Processes
+
+    async def live(
+        self,
+        role: str,
+        body: Callable[[Process], Coroutine[Any, Any, Any]],
+        *,
+        fuse: int | None = None,
+        container: str | None = None,
+    ) -> Any:
+        """Let a process live to its end; give what it gave, or the error it ended with, or None if killed."""
+        number = len(self.processes) + 1
+        fuse = None if self.is_over else fuse
+        process: Process | None = None
+        try:
+            process = Process(self, role, number, fuse=fuse, container=container)
+            process.pool.reconciler._witness = _Listening(process.pool.witness, self)  # type: ignore[assignment]
+            process.task = asyncio.ensure_future(body(process))
+            await asyncio.wait({process.task})
+            if process.is_alive:
+                return self._result(process)
+        except Killed:
+            pass
+        except KalepoolError as error:
+            return self._judged(role, error)
+        finally:
+            if process is not None and process.is_alive:
+                with suppress(Killed):
+                    process.close()
+        self.counts["killed"] += 1
+        return None
+
+    def _result(self, process: Process) -> Any:
+        assert process.task is not None
+        error = None if process.task.cancelled() else process.task.exception()
+        if error is None:
+            return None if process.task.cancelled() else process.task.result()
+        if isinstance(error, Killed):
+            return None
+        return self._judged(process.role, error)
+
+    def _judged(self, role: str, error: BaseException) -> BaseException:
+        if isinstance(error, KalepoolError) and not isinstance(error, InternalError):
+            self.note(role, "ends", type(error).__name__, error.message)
+            self.counts[f"{role} ends: {type(error).__name__}"] += 1
+        else:
+            trace = error.__traceback__
+            while trace is not None and trace.tb_next is not None:
+                trace = trace.tb_next
+            where = "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+            self.errors.append(error)
+            self.violate(f"{role} ends with {type(error).__name__}: {error} at {where}")
+        return error
+
+    async def ledgers(self, count: int) -> None:
+        """Wait for so many ledgers."""
+        for _ in range(count):
+            await self.bench.devnet.wait_for_ledger()
+
+    # The run
+
+    async def run(self) -> None:
+        """Live through the whole of it."""
+        closing = asyncio.create_task(self._close_ledgers())
+        try:
+            await self._found()
+            mining = asyncio.create_task(self._keep_mining())
+            cron = asyncio.create_task(self._cron())
+            while self.ledger.latest.sequence < self.scenario.ledgers:
+                await self.ledgers(1)
+            await self._calm()
+            await mining
+            await cron
+            await self._sweep_up()
+        finally:
+            closing.cancel()
+            with suppress(asyncio.CancelledError):
+                await closing
+
+    async def _found(self) -> None:
+        """Found the pool: accounts on the network, farmers with KALE in the store."""
+        self.ledger.create_account(self.operator, 10_000 * XLM)
+        for number in range(4):
+            self.ledger.create_account(self.vault.channel(number), 2 * XLM)
+        for address in self.wallets[: self.scenario.farmers]:
+            self.ledger.create_account(address, 2 * XLM)
+            self.ledger.give_kale(address, self.dice.randint(0, 200) * KALE)
+        self.stranger = self.bench.account("stranger", xlm=5_000, kale=1_000_000)
+        self.cold = self.bench.account("cold", xlm=10, kale=0)
+        self.keys = {}
+        for index, address in enumerate(self.wallets):
+            keys = Keypair.from_mnemonic_phrase(PHRASE, index=1_000 + index)
+            assert keys.public_key == address
+            self.keys[address] = keys
+        # A network without faults while it is founded.
+        faults = {name: node.faults for name, node in self.bench.devnet.nodes.items()}
+        for node in self.bench.devnet.nodes.values():
+            node.faults = NodeFaults()
+
+        async def found(process: Process) -> None:
+            pool = process.pool
+            async with pool.online():
+                names = [Applicant(f"farmer-{number + 1}") for number in range(self.scenario.farmers)]
+                added = pool.onboarding.add(names)
+                await pool.funding.fund(await pool.funding.survey(added))
+
+        await self.live("farmer", found)
+        for name, node in self.bench.devnet.nodes.items():
+            node.faults = faults[name]
+        self.set_active(self.wallets[: self.scenario.farmers], since=0)
+
+    async def _close_ledgers(self) -> None:
+        devnet = self.bench.devnet
+        while True:
+            late = devnet.draw_lateness()
+            await asyncio.sleep(LEDGER_S + late)
+            for process in self.processes.values():
+                if process.is_alive:
+                    process.digger.dig()
+            devnet.close_ledger(late)
+
+    def _closed(self, closed: ClosedLedger) -> None:
+        self.truth.watch(closed)
+        hashes = " ".join(one.transaction.outer_hash.hex()[:8] for one in closed.transactions)
+        self.note("ledger", closed.close_time, self.ledger.farm.index, hashes)
+        self.counts["transactions"] += len(closed.transactions)
+        reasons = [name for name, count in self.trouble.items() if count > 0]
+        if self.mine is None or not self.mine.is_alive:
+            reasons.append("nobody mines")
+            self._mine_since = closed.sequence
+        elif closed.sequence < self._mine_since + _GRACE_LEDGERS:
+            reasons.append("mine has just begun")
+        if reasons:
+            self.truth.troubles[closed.sequence] = ", ".join(reasons)
+        if self.is_over:
+            return
+        for happening in self.scenario.happenings:
+            if happening.ledger == closed.sequence:
+                self.note("happens", happening)
+                self.counts[happening.what] += 1
+                self._tasks.append(asyncio.ensure_future(self._happen(happening)))
+
+    async def _happen(self, happening: Any) -> None:
+        try:
+            await getattr(self.events, happening.what)(happening)
+        except Exception as error:  # noqa: BLE001 - a mistake of the simulation must show
+            self.errors.append(error)
+            self.violate(f"the simulation failed in {happening.what}: {type(error).__name__}: {error}")
+
+    # Mining
+
+    async def _keep_mining(self) -> None:
+        while not self.stopping:
+            if self.down > 0:
+                await self.ledgers(1)
+                continue
+            fuse, nap = (None, 1) if self.is_over else next(self._lives, (None, 1))
+            result = await self.live("mine", self._mine, fuse=fuse)
+            self.mine = None
+            if self.stopping:
+                return
+            self.check_store("after a crash")
+            if isinstance(result, RetryableError):
+                nap = 2
+            for _ in range(max(nap, 0)):
+                if self.is_over:
+                    break
+                await self.ledgers(1)
+            if nap == 0:
+                await asyncio.sleep(0.1)
+
+    async def _mine(self, process: Process) -> Any:
+        self.mine = process
+        self._mine_since = self.ledger.latest.sequence
+        async with process.pool.online():
+            mining = self.mining = Mining(process.pool.means, Goal(None), [self._listen])
+            return await mining.run()
+
+    def _listen(self, events: Any) -> None:
+        for event in events:
+            self._hear(event)
+
+    def _hear(self, event: Event) -> None:
+        self.note("told", event.name, event.farmer, event.block, event.ledger, event.reason, event.zeros)
+
+    async def _cron(self) -> None:
+        fuses = iter(self.scenario.cron_fuses)
+        while not self.is_over and self.scenario.cron:
+            await self.ledgers(self.scenario.cron)
+            if not self.is_over:
+                container = "elsewhere" if self.scenario.is_container else None
+                await self.harvest(next(fuses, None), container)
+
+    async def harvest(self, fuse: int | None = None, container: str | None = None) -> Any:
+        """Run ``kalepool harvest``."""
+        self.counts["harvests by cron"] += 1
+
+        async def body(process: Process) -> Any:
+            pool = process.pool
+            if pool.harvest_lock.take():
+                return None
+            async with pool.online():
+                farmers = tuple(pool.farmers.all())
+                return await pool.sweeper.sweep(Wish(farmers, is_everyone=True), lambda line: self.note(line))
+
+        return await self.live("harvest", body, fuse=fuse, container=container)
+
+    # The end
+
+    async def _calm(self) -> None:
+        """Let nothing go wrong any more, mine on, and stop as people do."""
+        self.is_over = True
+        self.note("calm")
+        for task in self._tasks:
+            await task
+        devnet = self.bench.devnet
+        for node in devnet.nodes.values():
+            node.faults = NodeFaults()
+        devnet.network_faults = NetworkFaults()
+        devnet.unpause()
+        self.down = 0
+        for process in self.processes.values():
+            process.fuse = None
+        await self.ledgers(2)
+        await self.agree()
+        await self.ledgers(_CALM_LEDGERS)
+        self.stopping = True
+        if self.mining is not None and self.mine is not None:
+            self.mining.request_stop()
+        for _ in range(_STOP_LEDGERS):
+            if self.mine is None or not self.mine.is_alive:
+                return
+            await self.ledgers(1)
+        self.violate("mine does not stop")
+        self.kill_all()
+
+    async def agree(self) -> None:
+        """Agree to the contract's code, as ``doctor --agree-contract`` does."""
+
+        async def body(process: Process) -> None:
+            async with process.pool.online():
+                snapshot = await process.pool.chain.snapshot([])
+                process.pool.facts.put(CONTRACT_CODE, snapshot.wasm_hash.hex())
+
+        await self.live("doctor", body)
+
+    async def _sweep_up(self) -> None:
+        """Let somebody open the next block, and harvest whatever there is."""
+        index = self.ledger.farm.index
+        for _ in range(2 * BLOCK):
+            if self.ledger.farm.index > index:
+                break
+            await self.ledgers(1)
+            if not self.scenario.neighbours:
+                self.events.stranger_plants()
+        for _ in range(3):
+            await self.ledgers(2)
+            await self.harvest()
+
+    def set_active(self, addresses: Iterable[str], since: int | None = None) -> None:
+        """Take note of who is active: who was not before counts from a block on, by default the next but one."""
+        now = set(addresses)
+        for address in now - self.active:
+            self.joined[address] = self.ledger.farm.index + 2 if since is None else since
+        self.active = now
+
+    def check_store(self, when: str) -> None:
+        """Insist that what is on disk can be true."""
+        if any(process.is_alive for process in self.processes.values()):
+            return
+
+        def look(pool: Any) -> list[str]:
+            return verify(pool.store) + ([] if pool.books.total() == 0 else ["the postings do not sum to zero"])
+
+        process = Process(self, "db", len(self.processes) + 1)
+        try:
+            for finding in look(process.pool):
+                self.violate(f"the store is not sound {when}: {finding}")
+            self.set_active(farmer.address for farmer in process.pool.farmers.all(FarmerState.ACTIVE))
+        finally:
+            process.close()
+
+
+class _Listening:
+    """The witness, with somebody who hears what history it missed."""
+
+    def __init__(self, inner: Any, world: World) -> None:
+        self._inner = inner
+        self._world = world
+
+    def book(self, happenings: Any) -> Any:
+        witnessed = self._inner.book(happenings)
+        if witnessed.missed is not None:
+            self._world.note("missed", *witnessed.missed)
+            self._world.missed = True
+        return witnessed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
