@@ -89,7 +89,7 @@ class Applier:
             and not self._dispatcher.is_given_up(Kind.WORK, action.farmer, action.block)
         ]
         if works:
-            done = await self._dispatcher.works(works, look.farmers, look.snapshot)
+            done = await self._dispatcher.works(works, look.farmers, look.snapshot, look.under_way)
             self._note_sent(done, look)
 
     async def plant(self, actions: Sequence[Action], look: Look) -> None:

@@ -90,7 +90,11 @@ class Dispatcher:
     async def plants(
         self, plants: Sequence[Plant], farmers: Mapping[int, Farmer], ledger: int, under_way: UnderWay
     ) -> Dispatched:
-        """Send plants, as many as find room in the network's queue."""
+        """Send plants, as many as find room in the network's queue.
+
+        Whose account has something under way waits: one signed behind it would carry the next sequence number,
+        and be dead with it. Two kinds that take turns so, each one number ahead, would never land again.
+        """
         room = max(min(PER_LEDGER, QUEUED - under_way.count), 0)
         orders: list[Order] = []
         refused: list[Refused] = []
@@ -99,7 +103,7 @@ class Dispatcher:
             farmer = farmers[plant.farmer]
             state = self._accounts[farmer.address]
             staked = plant.stake > 0
-            if state is None or lessons[staked] >= _LESSONS:
+            if state is None or lessons[staked] >= _LESSONS or state.address in under_way.sources:
                 continue
             try:
                 build = await self._means.composer.plant(
@@ -158,8 +162,12 @@ class Dispatcher:
         works: Sequence[SubmitWork],
         farmers: Mapping[int, Farmer],
         snapshot: Snapshot,
+        under_way: UnderWay,
     ) -> Dispatched:
-        """Send works: from the farmer's own account, or from a channel for who holds his own keys."""
+        """Send works: from the farmer's own account, or from a channel for who holds his own keys.
+
+        Whose account has something under way waits, as with ``plants``.
+        """
         orders: list[Order] = []
         refused: list[Refused] = []
         lessons: Counter[tuple[bool, bool]] = Counter()
@@ -168,7 +176,7 @@ class Dispatcher:
             farmer = farmers[work.farmer]
             shape = (work.improves, farmer.custody is Custody.WATCHED)
             source = sources.get(work.farmer)
-            if source is None or lessons[shape] >= _LESSONS:
+            if source is None or lessons[shape] >= _LESSONS or source[0] in under_way.sources:
                 continue
             try:
                 build = await self._means.composer.work(

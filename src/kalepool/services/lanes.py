@@ -47,7 +47,8 @@ class UnderWay:
         """Gather it."""
         found = cls()
         for intent in intents:
-            found.add(intent.kind, intent.items, *(attempt.source for attempt in intent.attempts))
+            is_known = intent.state is not State.UNRESOLVED
+            found.add(intent.kind, intent.items, *(attempt.source for attempt in intent.attempts if is_known))
             # What a person must look at is in no queue.
             found.count -= intent.state is State.UNRESOLVED
         return found
