@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from kalepool.adapters.store.intent_rows import load_intents
 from kalepool.core.intents import State
@@ -12,6 +12,7 @@ from kalepool.services.comparing import compare
 
 if TYPE_CHECKING:
     from faults.process import Process
+    from faults.truth import PailTruth
     from faults.world import World
     from kalepool.bootstrap import Pool
     from kalepool.core.intents import Intent
@@ -80,7 +81,9 @@ def _check_known(world: World, pool: Pool) -> None:
     known = {hash_hex for _, hashes in _intents(pool) for hash_hex in hashes}
     for hash_hex, applied in world.truth.applied.items():
         if applied.transaction.fee_source == world.operator and hash_hex not in known and not world.restored:
-            world.violate(f"{hash_hex[:8]} landed in ledger {applied.ledger}, and the journal does not know it")
+            world.violate(
+                f"{hash_hex[:8]} landed in ledger {applied.ledger}, and the journal does not know it"
+            )
 
 
 def _check_pails(world: World, pool: Pool) -> None:
@@ -95,35 +98,42 @@ def _check_pails(world: World, pool: Pool) -> None:
         if farmer is None:
             continue
         record = records.get((farmer.number, block))
-        where = f"{farmer.name}'s pail in block {block}"
-        state = None if record is None else record.state
-        if truth.is_harvested and record is not None and state is PailState.HARVESTED:
+        if record is not None and record.state is PailState.HARVESTED:
             paid[address] += (record.reward or 0) + record.stake
-        if truth.is_by_stranger and state is PailState.PLANTED:
+        if truth.is_by_stranger and record is not None and record.state is PailState.PLANTED:
             # Worked and harvested between two looks: what it earned is in the books alone, and stays so.
             world.counts["harvested by a stranger unseen"] += 1
             unseen.add(address)
-        elif truth.is_harvested and state is not PailState.HARVESTED and not world.restored:
-            world.violate(f"{where} was harvested, and is remembered as {state}")
-        if state is PailState.HARVESTED and not truth.is_harvested:
-            world.violate(f"{where} is remembered as harvested, and was not")
-        is_waiting = truth.worked is not None and truth.ended is None and block < world.ledger.farm.index
-        if is_waiting and world.ledger.block(block) is None:
-            if state is not PailState.EXPIRED:
-                world.violate(f"{where} can never be harvested, and is remembered as {state}")
-        elif is_waiting:
-            world.violate(f"{where} was worked and still waits for its harvest: {state}")
-        if truth.worked is not None and truth.ended is not None and not truth.is_harvested:
-            _check_expired(world, where, block, truth)
-            if state is not PailState.EXPIRED and not world.restored:
-                world.violate(f"{where} expired, and is remembered as {state}")
+            continue
+        where = f"{farmer.name}'s pail in block {block}"
+        _check_pail(world, where, block, truth, None if record is None else record.state)
     if not world.restored:
         for address, minted in world.truth.minted.items():
             if address in numbers and address not in unseen and minted != paid[address]:
                 world.violate(f"{numbers[address].name} was paid {minted}, and {paid[address]} is remembered")
 
 
-def _check_expired(world: World, where: str, block: int, truth: Any) -> None:
+def _check_pail(world: World, where: str, block: int, truth: PailTruth, state: PailState | None) -> None:
+    """Hold the end of one pail against what is remembered of it; after a restore less is remembered."""
+    if state is PailState.HARVESTED and not truth.is_harvested:
+        world.violate(f"{where} is remembered as harvested, and was not")
+    if truth.is_harvested and state is not PailState.HARVESTED and not world.restored:
+        world.violate(f"{where} was harvested, and is remembered as {state}")
+    if truth.worked is None or truth.is_harvested:
+        return
+    if truth.ended is not None:
+        _check_expired(world, where, block, truth)
+        if state is not PailState.EXPIRED and not world.restored:
+            world.violate(f"{where} expired, and is remembered as {state}")
+    elif block < world.ledger.farm.index:
+        is_gone = world.ledger.block(block) is None
+        if not is_gone:
+            world.violate(f"{where} was worked and still waits for its harvest: {state}")
+        elif state is not PailState.EXPIRED:
+            world.violate(f"{where} can never be harvested, and is remembered as {state}")
+
+
+def _check_expired(world: World, where: str, block: int, truth: PailTruth) -> None:
     over = world.truth.opened.get(block + 1)
     if block in world.truth.removed:
         return
@@ -151,11 +161,11 @@ def _check_starving(world: World) -> None:
             world.counts["planted"] += 1
             if pail.worked is not None:
                 world.counts["worked"] += 1
-            elif truth.fair_run(pail.planted + 1, closed - 3) >= _FAIR_LEDGERS and is_late(world, closed):
+            elif truth.fair_run(pail.planted + 1, closed - 3) >= _FAIR_LEDGERS and _ends_well(world, closed):
                 world.violate(f"wallet {world.wallets.index(address)} was not worked in block {block}")
 
 
-def is_late(world: World, closed: int) -> bool:
+def _ends_well(world: World, closed: int) -> bool:
     """Tell whether the last ledgers before one were without trouble."""
     return all(ledger not in world.truth.troubles for ledger in range(closed - 12, closed - 1))
 
@@ -170,4 +180,3 @@ def _check_payments(world: World) -> None:
     for (source, memo), count in paid.items():
         if count > 1:
             world.violate(f"wallet {world.wallets.index(source)} paid {count} times for '{memo}'")
-

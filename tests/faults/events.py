@@ -56,9 +56,7 @@ class Events:
         """The second node sees no new ledger, and the first answers rarely."""
         await self._fault(one, "stall of the second", {"stalled": True}, ("second",))
 
-    async def _fault(
-        self, one: Happening, why: str, faults: dict[str, Any], nodes: tuple[str, ...]
-    ) -> None:
+    async def _fault(self, one: Happening, why: str, faults: dict[str, Any], nodes: tuple[str, ...]) -> None:
         devnet = self._world.bench.devnet
         with self._trouble(why):
             before = {name: devnet.nodes[name].faults for name in nodes}
@@ -139,7 +137,12 @@ class Events:
                 await Mining(process.pool.means, Goal(1), []).run()
 
         result = await world.live("mine", body)
-        if first is not None and first.is_alive and first is world.mine and not isinstance(result, LockedError):
+        if (
+            first is not None
+            and first.is_alive
+            and first is world.mine
+            and not isinstance(result, LockedError)
+        ):
             world.note("a second mine ended", result)
 
     async def add_farmer(self, one: Happening) -> None:
@@ -306,7 +309,9 @@ class Events:
         envelope = bench.unsigned_call(stranger, bench.kale, function, arguments)
         result = bench.simulate(envelope)
         if "error" not in result:
-            self._world.note("stranger", function, bench.send(bench.assemble(envelope, result, stranger))["status"])
+            self._world.note(
+                "stranger", function, bench.send(bench.assemble(envelope, result, stranger))["status"]
+            )
 
     async def deposit(self, one: Happening) -> None:
         """Somebody pays KALE to a farmer."""

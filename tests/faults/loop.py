@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 if TYPE_CHECKING:
+    import selectors
     from collections.abc import Coroutine
 
 _T = TypeVar("_T")

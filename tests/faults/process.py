@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import sqlite3
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -19,6 +18,7 @@ from kalepool.config import load
 from support.vault import MAIN, secret
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Sequence
 
     from faults.world import World
@@ -195,9 +195,7 @@ class _Wire(httpx.AsyncBaseTransport):
         digest = hashlib.sha256(body).hexdigest()[:12]
         world.note("request", process.name, request.url.path, methods, response.status_code, digest)
         process.point("after a request")
-        return httpx.Response(
-            response.status_code, headers=_plain(response), stream=httpx.ByteStream(body)
-        )
+        return httpx.Response(response.status_code, headers=_plain(response), stream=httpx.ByteStream(body))
 
 
 def _plain(response: httpx.Response) -> list[tuple[str, str]]:

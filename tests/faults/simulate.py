@@ -12,7 +12,10 @@ import traceback
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 _LONGEST_S = 90
 _TESTS = Path(__file__).resolve().parent.parent
@@ -35,18 +38,24 @@ def main(arguments: list[str] | None = None) -> int:
     if os.environ.get("PYTHONHASHSEED") != "0":
         # Sets of strings are gone through in an order that depends on it.
         os.environ["PYTHONHASHSEED"] = "0"
-        os.execv(sys.executable, [sys.executable, "-m", "tests.faults.simulate", *sys.argv[1:]])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, "-m", "tests.faults.simulate", *sys.argv[1:]])
     if given.seed is not None:
         return _one(given.seed, trace=given.trace, mutant=given.mutant)
     return _many(given)
 
 
+def say(line: str) -> None:
+    """Write a line, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def _one(seed: int, *, trace: bool, mutant: str | None) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        run = run_seed(seed, Path(folder), tell=print if trace else None, mutant=mutant)
-    print(f"seed {seed}: {run.blocks} blocks, {dict(run.counts)}, trace {run.digest[:16]}, {run.seconds:.1f} s")
+        run = run_seed(seed, Path(folder), tell=say if trace else None, mutant=mutant)
+    say(f"seed {seed}: {run.blocks} blocks, {dict(run.counts)}, trace {run.digest[:16]}, {run.seconds:.1f} s")
     for violation in run.violations:
-        print(f"  {violation}")
+        say(f"  {violation}")
     return 1 if run.violations else 0
 
 
@@ -77,13 +86,13 @@ def _many(given: argparse.Namespace) -> int:
             counts.update(run.counts)
             if run.violations:
                 failed.append(run.seed)
-                print(f"seed {run.seed}: {run.violations[0]}")
+                say(f"seed {run.seed}: {run.violations[0]}")
                 for more in run.violations[1:5]:
-                    print(f"    {more}")
-                print(f"  replay it: python -m tests.faults.simulate --seed {run.seed} --trace", flush=True)
-    print(f"{done} seeds, {blocks} blocks, {len(failed)} with violations, {time.monotonic() - begun:.0f} s")
+                    say(f"    {more}")
+                say(f"  replay it: python -m tests.faults.simulate --seed {run.seed} --trace")
+    say(f"{done} seeds, {blocks} blocks, {len(failed)} with violations, {time.monotonic() - begun:.0f} s")
     for name, count in sorted(counts.items()):
-        print(f"  {count:>8} {name}")
+        say(f"  {count:>8} {name}")
     return 1 if failed else 0
 
 

@@ -45,9 +45,7 @@ def run(farm: Farm, *words: str, limit: int | None = None, unlocks: bool = False
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     command = [sys.executable, "-m", "kalepool", *farm.words(*words, unlocks=unlocks)]
-    ended = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, preexec_fn=hold
-    )
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, preexec_fn=hold)
     return ended.returncode, ended.stderr
 
 
@@ -73,7 +71,7 @@ def test_a_file_that_may_not_grow_ends_the_command_in_order(tmp_path: Path) -> N
     assert "Traceback" not in told
     with open_store(farm.store, HOME) as store:
         assert verify(store) == []
-        owners = "INSERT INTO \"owners\""
+        owners = 'INSERT INTO "owners"'
         after = "\n".join(store.connection.iterdump())
         assert [line for line in after.split("\n") if not line.startswith(owners)] == [
             line for line in before.split("\n") if not line.startswith(owners)
@@ -108,7 +106,10 @@ def _with_rubbish_in_every_page(data: bytes) -> bytes:
 )
 @pytest.mark.parametrize("words", [("status",), ("farmer", "list"), ("db", "verify")])
 def test_a_damaged_store_is_refused_and_left_as_it_is(
-    tmp_path: Path, damage: Callable[[bytes], bytes], words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    damage: Callable[[bytes], bytes],
+    words: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     farm = Farm(tmp_path)
     data = damage(farm.store.read_bytes())

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from faults.farm import FARMERS, HOME, Farm
-from kalepool.adapters.store.intent_rows import load_intents
 from kalepool.adapters.store import migrations
 from kalepool.adapters.store.db import Store
+from kalepool.adapters.store.intent_rows import load_intents
 from kalepool.adapters.store.opening import open_store, read_store
 from kalepool.adapters.store.schema import VERSION
 from kalepool.adapters.store.verify import verify
@@ -64,7 +64,11 @@ def test_whatever_step_it_is_killed_at_the_next_run_finishes_what_was_begun(tmp_
             hashes = [one for attempt in intent.attempts for one in attempt.outer_hashes]
             known.update(hashes)
             assert sum(one in landed for one in hashes) == (intent.state in {"settled", "failed"}), intent
-        ours = {one for one, applied in landed.items() if applied.transaction.fee_source == pool.addresses.operator}
+        ours = {
+            one
+            for one, applied in landed.items()
+            if applied.transaction.fee_source == pool.addresses.operator
+        }
         assert ours <= known
         assert not pool.journal.open_intents(mine=False)
 

@@ -26,7 +26,7 @@ from kalepool.devnet.app import Application
 from kalepool.devnet.faults import NetworkFaults, NodeFaults
 from kalepool.devnet.ledger import LedgerSettings
 from kalepool.devnet.neighbours import Neighbours
-from kalepool.errors import InternalError, KalepoolError, RetryableError
+from kalepool.errors import InternalError, KalepoolError
 from kalepool.networks import NETWORKS
 from kalepool.services.mining import Mining
 from kalepool.services.stopping import Goal
@@ -347,10 +347,11 @@ class World:
             if self.stopping:
                 return
             self.check_store("after a crash")
-            if isinstance(result, RetryableError):
+            if isinstance(result, KalepoolError):
+                # As a service manager does: not at once.
                 nap = 2
-            for _ in range(max(nap, 0)):
-                if self.is_over:
+            for waited in range(nap):
+                if self.is_over and waited > 1:
                     break
                 await self.ledgers(1)
             if nap == 0:
@@ -388,7 +389,7 @@ class World:
                 return None
             async with pool.online():
                 farmers = tuple(pool.farmers.all())
-                return await pool.sweeper.sweep(Wish(farmers, is_everyone=True), lambda line: self.note(line))
+                return await pool.sweeper.sweep(Wish(farmers, is_everyone=True), self.note)
 
         return await self.live("harvest", body, fuse=fuse, container=container)
 
@@ -457,7 +458,9 @@ class World:
             return
 
         def look(pool: Any) -> list[str]:
-            return verify(pool.store) + ([] if pool.books.total() == 0 else ["the postings do not sum to zero"])
+            return verify(pool.store) + (
+                [] if pool.books.total() == 0 else ["the postings do not sum to zero"]
+            )
 
         process = Process(self, "db", len(self.processes) + 1)
         try:
@@ -484,5 +487,3 @@ class _Listening:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
-
-

@@ -14,7 +14,7 @@ from kalepool.core.chain import Sent, Status
 from kalepool.core.intents import State, Verdict
 from kalepool.core.records import PailState
 from kalepool.errors import ConfigError, RejectedError
-from kalepool.services import reconcile
+from kalepool.services import reconcile, submit
 from kalepool.services.gathering import Gathering
 from kalepool.services.reconcile import Closed, Reconciler
 from kalepool.services.submit import Submitted, Submitter
@@ -53,8 +53,8 @@ async def _send_before_signing(self: Any, orders: Any, *, ledger: int) -> list[S
             results[position] = Submitted(result.order, result.intent, refused=error)
     answers = await self._broadcaster.send([attempt.envelope for _, _, attempt in signed]) if signed else []
     if signed:
-        self._journal.sign_all([(result.intent.number, attempt) for _, result, attempt in signed])
-        self._journal.mark([result.intent.number for _, result, _ in signed], State.SENT)
+        self._journal.sign_all([(submit._number(result), attempt) for _, result, attempt in signed])
+        self._journal.mark([submit._number(result) for _, result, _ in signed], State.SENT)
     for (position, result, _), answer in zip(signed, answers, strict=True):
         results[position] = Submitted(result.order, result.intent, answer)
     return results
@@ -64,7 +64,7 @@ _atomic = Store.atomic
 
 
 @contextmanager
-def _never_synced(self: Store, *, synced: bool = False) -> Iterator[None]:  # noqa: ARG001
+def _never_synced(self: Store, *, synced: bool = False) -> Iterator[None]:
     with _atomic(self):
         yield
 
@@ -82,16 +82,10 @@ async def _give_up_what_was_refused(self: Any, envelopes: Any, ledger: int) -> A
     return answers
 
 
-def _believe_whoever_does_not_find(attempt: Any, found: Any) -> Verdict:  # noqa: ARG001
+def _believe_whoever_does_not_find(attempt: Any, found: Any) -> Verdict:
     return Verdict.LANDED if found.status is not Status.NOT_FOUND else Verdict.DEAD
 
 
-def _absent_is_dead(intent: Any, window: Any, snapshot: Any) -> Any:
-    evidence = _weigh(intent, window, snapshot)
-    return reconcile.Evidence.UNPROVEN if evidence is reconcile.Evidence.ABSENT else evidence
-
-
-_weigh = reconcile.weigh_evidence
 _gone = pails._gone
 
 
@@ -105,7 +99,7 @@ def _forget_the_time_to_live(record: Any, block: Any, snapshot: Any) -> Any:
     return _gone(replace(record, live_until=None), block, snapshot)
 
 
-def _ask_nobody_about_backups(self: Gathering) -> None:  # noqa: ARG001
+def _ask_nobody_about_backups(self: Gathering) -> None:
     return
 
 
@@ -119,7 +113,7 @@ def _book_no_fee_of_failures(self: Any, failed: Any) -> list[Closed]:
     return closed
 
 
-def _take_nothing_for_ours(self: Any, outer_hashes: Any, since: float) -> set[str]:  # noqa: ARG001
+def _take_nothing_for_ours(self: Any, outer_hashes: Any, since: float) -> set[str]:
     return set()
 
 
@@ -142,7 +136,7 @@ def _think_signed_was_never_sent(self: Any, *, mine: bool = True) -> Any:
     return [replace(one, attempts=()) if one.state is State.SIGNED else one for one in found]
 
 
-def _know_no_sequence(self: Any, source: str) -> None:  # noqa: ARG001
+def _know_no_sequence(self: Any, source: str) -> None:
     return None
 
 
@@ -169,39 +163,45 @@ def _move_on_before_booking(self: Any, happenings: Any) -> Witnessed:
     return _book(self, happenings)
 
 
-async def _never_again(self: Any, intents: Any, *, ledger: int) -> list[Any]:  # noqa: ARG001
+async def _never_again(self: Any, intents: Any, *, ledger: int) -> list[Any]:
     return []
 
 
 MUTANTS: Final = {
     "send-before-journal": Mutant(
-        "an envelope leaves before it is in the journal", 0, ((Submitter, "submit", _send_before_signing),)
+        "an envelope leaves before it is in the journal", 20, ((Submitter, "submit", _send_before_signing),)
     ),
-    "unsynced": Mutant("nothing waits for the disk", 0, ((Store, "atomic", _never_synced),)),
+    "unsynced": Mutant("nothing waits for the disk", 9, ((Store, "atomic", _never_synced),)),
     "refused-is-dead": Mutant(
         "what a node refuses (txBAD_SEQ) is given up and built anew",
-        0,
+        7,
         ((Submitter, "_send", _give_up_what_was_refused),),
     ),
     "not-found-is-dead": Mutant(
         "what a node does not find is dead, however far behind it is",
-        0,
+        3,
         (
             (intents, "judge", _believe_whoever_does_not_find),
             (reconcile, "judge", _believe_whoever_does_not_find),
         ),
     ),
     "pail-missing": Mutant(
-        "a pail that a node does not show is gone for good", 0, ((pails, "_gone", _trust_that_a_pail_is_missing),)
+        "a pail that a node does not show is gone for good",
+        7,
+        ((pails, "_gone", _trust_that_a_pail_is_missing),),
     ),
-    "forget-ttl": Mutant("a pail that is gone was harvested", 0, ((pails, "_gone", _forget_the_time_to_live),)),
+    "forget-ttl": Mutant(
+        "a pail that is gone was harvested", 0, ((pails, "_gone", _forget_the_time_to_live),)
+    ),
     "pay-after-restore": Mutant(
         "a restored store pays as if it knew everything",
-        0,
+        158,
         ((Gathering, "_refuse_restored", _ask_nobody_about_backups),),
     ),
     "failures-are-free": Mutant(
-        "the fee of a failed transaction is not booked", 0, ((Reconciler, "_book_failed", _book_no_fee_of_failures),)
+        "the fee of a failed transaction is not booked",
+        1,
+        ((Reconciler, "_book_failed", _book_no_fee_of_failures),),
     ),
     "ours-is-external": Mutant(
         "what others did is booked without looking whose it was",
@@ -209,17 +209,21 @@ MUTANTS: Final = {
         ((StoreJournal, "claimed", _take_nothing_for_ours),),
     ),
     "no-heirs": Mutant(
-        "what the dead left open is nobody's", 0, ((StoreJournal, "open_intents", _leave_the_dead_alone),)
+        "what the dead left open is nobody's", 1, ((StoreJournal, "open_intents", _leave_the_dead_alone),)
     ),
     "signed-is-unsent": Mutant(
         "what was signed and not marked as sent never left",
-        0,
+        7,
         ((StoreJournal, "open_intents", _think_signed_was_never_sent),),
     ),
     "no-sequence": Mutant(
-        "sequence numbers under way are not looked at", 0, ((StoreJournal, "last_sequence", _know_no_sequence),)
+        "sequence numbers under way are not looked at",
+        0,
+        ((StoreJournal, "last_sequence", _know_no_sequence),),
     ),
-    "no-lock": Mutant("two may mine", 0, ((MiningLock, "hold", _hold_what_another_holds),)),
-    "never-again": Mutant("nothing is ever sent a second time", 0, ((Submitter, "send_again", _never_again),)),
+    "no-lock": Mutant("two may mine", 89, ((MiningLock, "hold", _hold_what_another_holds),)),
+    "never-again": Mutant(
+        "nothing is ever sent a second time", 20, ((Submitter, "send_again", _never_again),)
+    ),
 }
 """By name."""
