@@ -65,6 +65,18 @@ def test_one_that_cannot_be_looked_up_is_dead_after_a_long_silence(town: Town) -
     assert me.dead([far.number]) == [far.number]
 
 
+def test_a_clock_set_back_does_not_keep_a_silent_one_alive(town: Town) -> None:
+    # Found by seed 89 of the simulation: its last sign of life lay ahead for half a day, and nobody harvested.
+    me, far = town.owner(1), town.owner(2)
+    town.unknown.add(2)
+    town.clock.time -= SILENT_AFTER_S
+    assert me.dead([far.number]) == []
+    town.clock.time -= 1
+    assert me.dead([far.number]) == [far.number]
+    far.beat()
+    assert me.dead([far.number]) == []
+
+
 def test_one_that_left_in_order_is_dead_at_once(town: Town) -> None:
     me, other = town.owner(1), town.owner(2)
     other.retire()

@@ -117,5 +117,6 @@ def is_dead(row: OwnerRow, now: float, probe: Callable[[Process], bool | None] =
         return True
     alive = probe(row.process)
     if alive is None:
-        return now - row.heartbeat > SILENT_AFTER_S
+        # A sign of life that lies far ahead is no sign: the clock was set back, and who lives has given another since.
+        return abs(now - row.heartbeat) > SILENT_AFTER_S
     return not alive
