@@ -8,7 +8,9 @@ NATIVE := $(wildcard setup.py build_ffi.py csrc/*.c csrc/*.h)
 JS := tests/devnet/js
 JS_READY := $(JS)/node_modules/.ready
 
-.PHONY: demo test fuzz binary binary-test lint native-test pytest clean setup check-tools js-test-setup js-test-setup-if-possible
+SEEDS ?= 100
+
+.PHONY: demo test fuzz binary binary-test lint native-test pytest simulate clean setup check-tools js-test-setup js-test-setup-if-possible
 
 test: lint native-test js-test-setup-if-possible pytest binary-test
 
@@ -59,6 +61,10 @@ fuzz: $(READY)
 		echo "fuzzing $$target for $(SECONDS) s"; \
 		PYTHONPATH=tests $(BIN)/python tests/fuzz/outside.py $$target -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 || exit 1; \
 	done
+
+# The whole pool under faults, so many seeds of it; a seed that finds something is printed with how to replay it.
+simulate: $(READY)
+	$(BIN)/python -m tests.faults.simulate --seeds $(SEEDS)
 
 # One file that needs no Python: dist/kalepool. cffi's parser generates its tables when it is built, not when it runs.
 binary: $(READY)

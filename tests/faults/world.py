@@ -26,7 +26,7 @@ from kalepool.devnet.app import Application
 from kalepool.devnet.faults import NetworkFaults, NodeFaults
 from kalepool.devnet.ledger import LedgerSettings
 from kalepool.devnet.neighbours import Neighbours
-from kalepool.errors import InternalError, KalepoolError
+from kalepool.errors import InternalError, KalepoolError, LockedError
 from kalepool.networks import NETWORKS
 from kalepool.services.mining import Mining
 from kalepool.services.stopping import Goal
@@ -342,8 +342,11 @@ class World:
                 await self.ledgers(1)
                 continue
             fuse, nap = (None, 1) if self.is_over else next(self._lives, (None, 1))
+            self.mining = None
             result = await self.live("mine", self._mine, fuse=fuse)
             self.mine = None
+            if isinstance(result, LockedError) and self.mining is not None and self.mining.picture().ledger:
+                self.violate("another mine was let in beside one that lives")
             if self.stopping:
                 return
             self.check_store("after a crash")

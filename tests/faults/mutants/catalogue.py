@@ -179,7 +179,7 @@ MUTANTS: Final = {
     ),
     "not-found-is-dead": Mutant(
         "what a node does not find is dead, however far behind it is",
-        3,
+        74,
         (
             (intents, "judge", _believe_whoever_does_not_find),
             (reconcile, "judge", _believe_whoever_does_not_find),
@@ -191,7 +191,7 @@ MUTANTS: Final = {
         ((pails, "_gone", _trust_that_a_pail_is_missing),),
     ),
     "forget-ttl": Mutant(
-        "a pail that is gone was harvested", 0, ((pails, "_gone", _forget_the_time_to_live),)
+        "a pail that is gone was harvested", 99, ((pails, "_gone", _forget_the_time_to_live),)
     ),
     "pay-after-restore": Mutant(
         "a restored store pays as if it knew everything",
@@ -221,9 +221,9 @@ MUTANTS: Final = {
         0,
         ((StoreJournal, "last_sequence", _know_no_sequence),),
     ),
-    "no-lock": Mutant("two may mine", 89, ((MiningLock, "hold", _hold_what_another_holds),)),
+    "no-lock": Mutant("two may mine", 3, ((MiningLock, "hold", _hold_what_another_holds),)),
     "never-again": Mutant(
-        "nothing is ever sent a second time", 20, ((Submitter, "send_again", _never_again),)
+        "nothing is ever sent a second time", 7, ((Submitter, "send_again", _never_again),)
     ),
 }
 """By name."""
