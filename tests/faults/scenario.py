@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LEDGER_S: Final = 5.0
+_MILD: Final = 0.1
+"""More faults than in one request of ten are no healthy network."""
 BLOCK: Final = 60
 """Ledgers of a block."""
 
@@ -72,6 +74,18 @@ class Scenario:
     cron_fuses: tuple[int | None, ...]
     is_container: bool
     happenings: tuple[Happening, ...] = field(default=())
+
+    @property
+    def is_rough(self) -> bool:
+        """Whether nodes or ledgers fail so often that a block may be missed through no fault of the pool's."""
+        nodes = self.plan.nodes.values()
+        return self.plan.network.late > 0 or any(
+            max(one.server_error, one.too_many_requests, one.try_again_later) > _MILD
+            or one.reset_before + one.reset_after > _MILD
+            or one.jitter_ms > 0
+            or one.lag_ledgers > 1
+            for one in nodes
+        )
 
 
 def draw(seed: int) -> Scenario:

@@ -317,6 +317,8 @@ class World:
             self._mine_since = closed.sequence
         elif closed.sequence < self._mine_since + _GRACE_LEDGERS:
             reasons.append("mine has just begun")
+        if not self.is_over and self.scenario.is_rough:
+            reasons.append("a rough network")
         if reasons:
             self.truth.troubles[closed.sequence] = ", ".join(reasons)
         if self.is_over:

@@ -30,7 +30,7 @@ class Mutant:
 
     Attributes:
         what: in words.
-        seed: finds it.
+        seed: found it last; whatever changes the runs, changes which seeds do.
         changes: (whose, which attribute, its new value).
     """
 
@@ -93,10 +93,6 @@ def _trust_that_a_pail_is_missing(record: Any, block: Any, snapshot: Any) -> Any
     if record.state in {PailState.PLANTED, PailState.WORKED, PailState.HARVESTABLE}:
         return replace(record, state=PailState.EXPIRED, why="it is missing")
     return _gone(record, block, snapshot)
-
-
-def _forget_the_time_to_live(record: Any, block: Any, snapshot: Any) -> Any:
-    return _gone(replace(record, live_until=None), block, snapshot)
 
 
 def _ask_nobody_about_backups(self: Gathering) -> None:
@@ -163,13 +159,9 @@ def _move_on_before_booking(self: Any, happenings: Any) -> Witnessed:
     return _book(self, happenings)
 
 
-async def _never_again(self: Any, intents: Any, *, ledger: int) -> list[Any]:
-    return []
-
-
 MUTANTS: Final = {
     "send-before-journal": Mutant(
-        "an envelope leaves before it is in the journal", 20, ((Submitter, "submit", _send_before_signing),)
+        "an envelope leaves before it is in the journal", 19, ((Submitter, "submit", _send_before_signing),)
     ),
     "unsynced": Mutant("nothing waits for the disk", 9, ((Store, "atomic", _never_synced),)),
     "refused-is-dead": Mutant(
@@ -179,7 +171,7 @@ MUTANTS: Final = {
     ),
     "not-found-is-dead": Mutant(
         "what a node does not find is dead, however far behind it is",
-        74,
+        20,
         (
             (intents, "judge", _believe_whoever_does_not_find),
             (reconcile, "judge", _believe_whoever_does_not_find),
@@ -190,9 +182,6 @@ MUTANTS: Final = {
         7,
         ((pails, "_gone", _trust_that_a_pail_is_missing),),
     ),
-    "forget-ttl": Mutant(
-        "a pail that is gone was harvested", 99, ((pails, "_gone", _forget_the_time_to_live),)
-    ),
     "pay-after-restore": Mutant(
         "a restored store pays as if it knew everything",
         158,
@@ -200,7 +189,7 @@ MUTANTS: Final = {
     ),
     "failures-are-free": Mutant(
         "the fee of a failed transaction is not booked",
-        1,
+        5,
         ((Reconciler, "_book_failed", _book_no_fee_of_failures),),
     ),
     "ours-is-external": Mutant(
@@ -209,11 +198,11 @@ MUTANTS: Final = {
         ((StoreJournal, "claimed", _take_nothing_for_ours),),
     ),
     "no-heirs": Mutant(
-        "what the dead left open is nobody's", 1, ((StoreJournal, "open_intents", _leave_the_dead_alone),)
+        "what the dead left open is nobody's", 0, ((StoreJournal, "open_intents", _leave_the_dead_alone),)
     ),
     "signed-is-unsent": Mutant(
         "what was signed and not marked as sent never left",
-        7,
+        20,
         ((StoreJournal, "open_intents", _think_signed_was_never_sent),),
     ),
     "no-sequence": Mutant(
@@ -222,8 +211,5 @@ MUTANTS: Final = {
         ((StoreJournal, "last_sequence", _know_no_sequence),),
     ),
     "no-lock": Mutant("two may mine", 3, ((MiningLock, "hold", _hold_what_another_holds),)),
-    "never-again": Mutant(
-        "nothing is ever sent a second time", 7, ((Submitter, "send_again", _never_again),)
-    ),
 }
 """By name."""
