@@ -10,7 +10,7 @@ JS_READY := $(JS)/node_modules/.ready
 
 SEEDS ?= 100
 
-.PHONY: demo test fuzz binary binary-test lint native-test pytest simulate clean setup check-tools js-test-setup js-test-setup-if-possible
+.PHONY: demo test fuzz binary binary-test lint native-test pytest simulate mutants clean setup check-tools js-test-setup js-test-setup-if-possible
 
 test: lint native-test js-test-setup-if-possible pytest binary-test
 
@@ -65,6 +65,10 @@ fuzz: $(READY)
 # The whole pool under faults, so many seeds of it; a seed that finds something is printed with how to replay it.
 simulate: $(READY)
 	$(BIN)/python -m tests.faults.simulate --seeds $(SEEDS)
+
+# Mistakes put in on purpose: the simulation must find each. Every change of the program makes other runs, so a search.
+mutants: $(READY)
+	$(BIN)/pytest -m mutants tests/faults
 
 # One file that needs no Python: dist/kalepool. cffi's parser generates its tables when it is built, not when it runs.
 binary: $(READY)

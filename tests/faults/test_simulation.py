@@ -39,6 +39,7 @@ def test_another_seed_is_another_run() -> None:
     assert len({repr(draw(seed)) for seed in range(100)}) == 100
 
 
+@pytest.mark.mutants
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_mistake_is_found(name: str, tmp_path: Path) -> None:
     # A change of the program makes other runs: then the next few seeds are tried too.
