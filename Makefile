@@ -49,7 +49,7 @@ native-test:
 	@$(MAKE) --no-print-directory -j2 --output-sync=target -C tests/native
 
 pytest: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 # Guided by coverage, SECONDS for each target. Atheris has wheels for some Pythons alone, so it is no part of `make test`.
 FUZZ_TARGETS := configuration csv words values bodies answers
