@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from kalepool.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from kalepool.cli.output import Output
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 """The option of every command that asks before it spends."""
@@ -36,18 +30,3 @@ def confirm(question: str, *, yes: bool) -> None:
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise typer.Abort
-
-
-@contextmanager
-def progress(output: Output, what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr while a terminal is there to see it; gives what is told (done, total)."""
-    if output.quiet or not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - most runs have no terminal to draw on
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from kalepool.cli.output import EXIT_CODES, Output, output_of
+from kalepool.cli.progress import is_watched
 from kalepool.cli.running import PassphraseFile, open_pool, run_async
 from kalepool.errors import ConfigError, UsageError
 
@@ -93,7 +93,7 @@ def _agree(output: Output, pool: Pool, written: str) -> None:
 
 @contextmanager
 def _progress(output: Output) -> Iterator[Callable[[str], None]]:
-    if output.quiet or not sys.stderr.isatty():
+    if not is_watched(output):
         yield lambda _: None
         return
     from rich.console import Console  # noqa: PLC0415 - only for a terminal

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kalepool.cli.asking import Yes, confirm, progress
+from kalepool.cli.asking import Yes, confirm
 from kalepool.cli.output import output_of
+from kalepool.cli.progress import progress_count
 from kalepool.cli.running import PassphraseFile, open_pool, run_async
 from kalepool.cli.tables import print_table, short
 from kalepool.cli.telling import tell
@@ -73,7 +74,7 @@ async def _pay(
         if not plan.missing:
             output.note(_quoted(plan))
             confirm("Pay this?", yes=yes)
-        with progress(output, "paying") as told:
+        with progress_count(output, "paying") as told:
             paid = await pool.paying.pay(plan, told)
     if paid.lines:
         total = sum(line.amount for line, _ in paid.lines)

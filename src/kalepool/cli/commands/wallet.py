@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from kalepool.cli.asking import Yes, confirm, progress
+from kalepool.cli.asking import Yes, confirm
 from kalepool.cli.commands.wallet_keys import export, passphrase
 from kalepool.cli.commands.wallet_recover import recover
 from kalepool.cli.commands.wallet_withdraw import withdraw
 from kalepool.cli.output import EXIT_CODES, Output, output_of
+from kalepool.cli.progress import progress_count
 from kalepool.cli.running import PassphraseFile, open_pool, run_async
 from kalepool.cli.tables import print_table, short
 from kalepool.core.amounts import format_amount
@@ -75,7 +76,7 @@ async def _fund(output: Output, pool: Pool, chosen: Sequence[Farmer], yes: bool)
         if needs.newcomers and not needs.missing:
             output.note(_cost(needs))
             confirm("Go on?", yes=yes)
-        with progress(output, "funding") as told:
+        with progress_count(output, "funding") as told:
             return needs, await pool.funding.fund(needs, told)
 
 
@@ -206,7 +207,7 @@ async def _sweep(output: Output, pool: Pool, bps: int, to: str, memo: str, yes: 
         if not quote.missing:
             output.note(_quoted(quote))
             confirm("Go on?", yes=yes)
-        with progress(output, "sweeping") as told:
+        with progress_count(output, "sweeping") as told:
             return await pool.gathering.sweep(quote, told)
 
 

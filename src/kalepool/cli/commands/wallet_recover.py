@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kalepool.cli.asking import progress
 from kalepool.cli.output import Output, output_of
 from kalepool.cli.passphrase import read_passphrase, read_secret_line
+from kalepool.cli.progress import progress_count
 from kalepool.cli.running import PassphraseFile, run_async
 from kalepool.core.amounts import format_amount
 from kalepool.errors import ConfigError, UsageError
@@ -99,7 +99,7 @@ async def _recover(
                 f"the vault at {place.vault} is of another recovery phrase", hint="recover in an empty folder"
             )
         complete(place)
-        with progress(output, "searching") as told:
+        with progress_count(output, "searching") as told:
             return await pool.recovery.recover(gap, lambda searched: told(searched, searched))
 
 
