@@ -16,6 +16,7 @@ import typer
 from kalepool.cli.commands.devnet import genesis_time
 from kalepool.cli.output import Output, output_of
 from kalepool.cli.wording import count, duration, rounded
+from kalepool.core.reports import some
 from kalepool.errors import UsageError
 from kalepool.networks import LOCAL
 
@@ -123,7 +124,8 @@ async def _farm(
             added = pool.onboarding.add([Applicant(name) for name in numbered("farmer", farmers)])
             funded = await pool.funding.fund(await pool.funding.survey(added))
             output.note(
-                f"{len(funded.farmers)} farmers added, their accounts created in {funded.transactions} transactions"
+                f"{some(len(funded.farmers), 'farmer')} added, accounts created in "
+                f"{some(funded.transactions, 'transaction')}"
             )
             await _mine(pool, output.note, blocks)
         lines = {line.key: line for line in pool.reports.lines(By.FARMER, None)}
@@ -196,5 +198,5 @@ def _render(
         )
     console.print(table)
     console.print(
-        f"{blocks} blocks in {duration(seconds)}. Nothing of it is kept; `kalepool init` begins in earnest."
+        f"{some(blocks, 'block')} in {duration(seconds)}. Nothing of it is kept; `kalepool init` begins in earnest."
     )
