@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from kalepool.core.amounts import parse_amount
 from kalepool.core.farmers import Custody, Terms
+from kalepool.core.prices import parse_price
 from kalepool.core.roster import parse_stake
 from kalepool.core.sealing import audit_entry, terms_message
 from kalepool.core.strategy import POLICIES, Fixed
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from kalepool.services.opening import Openings
     from kalepool.services.paying import Paying
     from kalepool.services.paymaster import Paymaster
+    from kalepool.services.pricing import Pricer
     from kalepool.services.receivables import Receivables
     from kalepool.services.reconcile import Reconciler
     from kalepool.services.recovery import Recovery
@@ -359,7 +361,7 @@ class Pool:
         """Reads the network."""
         from kalepool.adapters.stellar.chain import StellarChain  # noqa: PLC0415
 
-        return StellarChain(self.rpc, self.network)
+        return StellarChain(self.rpc, self.network, prices=self.config.flag("mining.kale_price_from_pool"))
 
     @cached_property
     def broadcaster(self) -> StellarBroadcaster:
@@ -598,6 +600,7 @@ class Pool:
             grinder=self.grinder,
             receivables=self.receivables,
             learner=self.learner,
+            pricer=self.pricer,
             operator=self.vault.operator,
             policy=self.policy,
             day_most=self.config.stroops("fees.day_most_xlm"),
@@ -606,11 +609,23 @@ class Pool:
         )
 
     @cached_property
+    def pricer(self) -> Pricer:
+        """Says what KALE is worth."""
+        from kalepool.services.pricing import Pricer  # noqa: PLC0415
+
+        return Pricer(
+            self.facts,
+            parse_price(self.config.number("mining.kale_price_xlm")),
+            asks=self.config.flag("mining.kale_price_from_pool"),
+            least_xlm=self.config.stroops("mining.kale_pool_least_xlm"),
+        )
+
+    @cached_property
     def learner(self) -> Learner:
         """What rounds and past blocks have taught."""
         from kalepool.services.learning import Learner  # noqa: PLC0415
 
-        return Learner(self.blocks, self.pails, self.facts, self.kale_price)
+        return Learner(self.blocks, self.pails, self.facts, self.pricer)
 
     @cached_property
     def policy(self) -> Policy:
@@ -880,8 +895,3 @@ class Pool:
             self.config.whole("manual.zeros"),
             self.config.whole("manual.work_at_s"),
         )
-
-    @property
-    def kale_price(self) -> float | None:
-        """XLM for one KALE, as configured; None where unknown."""
-        return self.config.number("mining.kale_price_xlm") or None

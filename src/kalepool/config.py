@@ -208,6 +208,18 @@ KEYS: Final[tuple[Key, ...]] = (
         _number(0, 1_000_000),
     ),
     Key(
+        "mining.kale_price_from_pool",
+        False,
+        "Read that price from the liquidity pool of KALE and XLM on the ledger; the one above holds where it tells none.",
+        _flag,
+    ),
+    Key(
+        "mining.kale_pool_least_xlm",
+        "1000",
+        "A liquidity pool with less XLM than this is too thin to be asked: its price is cheap to push.",
+        _amount,
+    ),
+    Key(
         "mining.skip_losing",
         False,
         "Do not plant for farmers whose block would earn less than its fees at that price; thrift never does.",

@@ -11,8 +11,10 @@ from kalepool.adapters.store.opening import Home, create_store
 from kalepool.bootstrap import Pool
 from kalepool.cli.app import main
 from kalepool.config import load
+from kalepool.core.facts import POOL_READINGS
 from kalepool.core.farm import Block
 from kalepool.core.farmers import Custody, Farmer, FarmerState, Terms
+from kalepool.core.prices import Readings, Reserves
 from kalepool.core.records import BlockRecord, PailRecord, PailState, View
 from kalepool.networks import NETWORKS
 from support.vault import secret
@@ -93,6 +95,24 @@ def test_the_policy_is_the_configured_one(
     data = json.loads(capsys.readouterr().out)["data"]
     assert data["policy"] == "manual"
     assert [action["cap"] for action in data["actions"] if action["action"] == "grind"] == [7]
+
+
+def test_the_price_and_where_it_comes_from_are_shown(
+    store: Pool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.facts.put(POOL_READINGS, Readings().taken(INDEX - 1, Reserves(kale=400, xlm=10)).packed())
+    seen(store)
+    assert main(["plan"]) == 0
+    assert "price   not known\n" in capsys.readouterr().out
+    monkeypatch.setenv("KALEPOOL_MINING_KALE_PRICE_XLM", "0.5")
+    assert main(["plan"]) == 0
+    assert "price   0.5 XLM a KALE (configured)" in capsys.readouterr().out
+    monkeypatch.setenv("KALEPOOL_MINING_KALE_PRICE_FROM_POOL", "true")
+    assert main(["plan"]) == 0
+    assert "price   0.025 XLM a KALE (liquidity pool, block 39)" in capsys.readouterr().out
+    assert main(["plan", "--json"]) == 0
+    price = json.loads(capsys.readouterr().out)["data"]["price"]
+    assert price == {"xlm": 0.025, "source": "liquidity pool, block 39", "note": ""}
 
 
 def test_without_a_network_a_refresh_can_be_tried_again(

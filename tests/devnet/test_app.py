@@ -8,12 +8,13 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from stellar_sdk import Asset, LiquidityPoolAsset, xdr
 
 from kalepool.core.address import is_account, raw_key
 from kalepool.devnet.app import Application
 from kalepool.devnet.network import PASSPHRASE, PROTOCOL_VERSION
 from kalepool.devnet.server import Server
-from kalepool.xdr.keys import account_key, block_key
+from kalepool.xdr.keys import account_key, block_key, pool_key
 from support import clock
 from support.devnet import XLM, Bench, keypair
 from support.web import TOKEN, URL, Web, call
@@ -204,6 +205,28 @@ def test_the_admin_endpoint_removes_the_current_block_where_none_is_named(bench:
     bench.open_block(bench.account("opener", kale=1))
     assert web.admin({"action": "remove_block"}).json() == {"done": True}
     assert bench.ledger.state.get(block_key(bench.kale, 1)) is None
+
+
+def test_the_admin_endpoint_fills_the_liquidity_pool_which_any_sdk_can_read(bench: Bench, web: Web) -> None:
+    filled = {"action": "fill_pool", "xlm_stroops": "500", "kale_stroops": "20000"}
+    assert web.admin(filled).json() == {"done": True}
+    pair = LiquidityPoolAsset(Asset.native(), Asset(*bench.identity.kale))
+    pool = xdr.PoolID.from_xdr_bytes(bytes.fromhex(pair.liquidity_pool_id))
+    key = xdr.LedgerKey(xdr.LedgerEntryType.LIQUIDITY_POOL, liquidity_pool=xdr.LedgerKeyLiquidityPool(pool))
+    (entry,) = bench.rpc("getLedgerEntries", keys=[key.to_xdr()])["entries"]
+    held = xdr.LedgerEntryData.from_xdr(entry["xdr"]).liquidity_pool
+    assert held is not None
+    assert held.body.constant_product is not None
+    product = held.body.constant_product
+    assert (product.reserve_a.int64, product.reserve_b.int64) == (500, 20_000)
+    assert held.liquidity_pool_id == pool
+
+
+@pytest.mark.parametrize("amount", [None, 5, "-5", "5.0", "9" * 19, "9" * 5_000])
+def test_a_pool_that_cannot_be_is_refused(bench: Bench, web: Web, amount: object) -> None:
+    refused = web.admin({"action": "fill_pool", "xlm_stroops": "500", "kale_stroops": amount})
+    assert refused.status_code == 400
+    assert bench.ledger.state.get(pool_key(bench.identity.kale)) is None
 
 
 def test_the_admin_endpoint_changes_the_contracts_code(bench: Bench, web: Web) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from stellar_sdk import xdr
 
+from kalepool.adapters.stellar.chain import StellarChain
 from kalepool.core.address import contract_address
+from kalepool.core.prices import Reserves
 from kalepool.devnet.ledger import LedgerSettings
 from kalepool.errors import RetryableError, UsageError
 from support.devnet import KALE, XLM, keypair
@@ -185,6 +188,57 @@ def test_a_changed_code_shows_in_the_next_snapshot(pool: Pool) -> None:
     before = run(pool.chain.snapshot([])).wasm_hash
     pool.devnet.change_wasm()
     assert run(pool.chain.snapshot([])).wasm_hash == pool.code_of(pool.kale) != before
+
+
+# The liquidity pool
+
+
+def test_a_snapshot_of_the_current_block_brings_the_liquidity_pool_along_when_asked(pool: Pool) -> None:
+    pool.devnet.fill_pool(xlm=3, kale=70)
+    assert run(pool.chain.snapshot([])).reserves is None  # not asked for
+    priced = StellarChain(pool.rpc_client, pool.network, prices=True)
+    before = len(pool.transport.paths)
+    assert run(priced.snapshot([])).reserves == Reserves(kale=70, xlm=3)
+    requests = len(pool.transport.paths) - before
+    assert run(priced.snapshot([], current=False)).reserves is None
+    assert requests == 2  # the first time FarmIndex is not known; with or without the pool
+    pool.devnet.fill_pool(xlm=9, kale=70)
+    assert run(priced.snapshot([])).reserves == Reserves(kale=70, xlm=9)
+    assert len(pool.transport.paths) - before == requests + 2
+
+
+def test_a_pool_that_does_not_exist_is_none(pool: Pool) -> None:
+    assert run(StellarChain(pool.rpc_client, pool.network, prices=True).snapshot([])).reserves is None
+
+
+def another_pair(product: xdr.LiquidityPoolEntryConstantProduct) -> None:
+    product.params.fee = xdr.Int32(5)
+
+
+def negative(product: xdr.LiquidityPoolEntryConstantProduct) -> None:
+    product.reserve_a = xdr.Int64(-1)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"), [(another_pair, "not the pool that its key"), (negative, "a negative amount")]
+)
+def test_a_node_that_makes_up_a_pool_is_not_believed(
+    pool: Pool, change: Callable[[xdr.LiquidityPoolEntryConstantProduct], None], says: str
+) -> None:
+    pool.devnet.fill_pool(xlm=3, kale=70)
+
+    def lie(_path: str, method: str, result: dict[str, Any]) -> dict[str, Any]:
+        for entry in result["entries"] if method == "getLedgerEntries" else []:
+            data = xdr.LedgerEntryData.from_xdr(entry["xdr"])
+            if data.liquidity_pool is not None:
+                assert data.liquidity_pool.body.constant_product is not None
+                change(data.liquidity_pool.body.constant_product)
+                entry["xdr"] = data.to_xdr()
+        return result
+
+    pool.transport.change = lie
+    with pytest.raises(RetryableError, match=says):
+        run(StellarChain(pool.rpc_client, pool.network, prices=True).snapshot([]))
 
 
 # Answers that cannot be true

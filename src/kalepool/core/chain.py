@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kalepool.core.farm import Block, Farm, Pail
+    from kalepool.core.prices import Reserves
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Snapshot:
         blocks: Blocks asked for that exist, by index.
         pails: Pails asked for that exist, by farmer's address and index.
         tip: how far the node said it was in the same request, for the clock; None where it was not asked.
+        reserves: of the liquidity pool of KALE and XLM; None where it was not asked for or does not exist.
     """
 
     node: str
@@ -66,6 +68,7 @@ class Snapshot:
     blocks: dict[int, DatedBlock] = field(default_factory=dict)
     pails: dict[tuple[str, int], DatedPail] = field(default_factory=dict)
     tip: Tip | None = None
+    reserves: Reserves | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,10 @@ DELAYS: Final = "inclusion-delays"
 """Ledgers that the latest plants and works took to land, the oldest first, parted by spaces."""
 
 
+POOL_READINGS: Final = "liquidity-pool"
+"""What the liquidity pool told lately, as ``core.prices.Readings`` writes it."""
+
+
 def opening(address: str) -> str:
     """Name the fact that an account's balance was taken into the books: the ledger in which it was read."""
     return f"opening:{address}"

@@ -114,7 +114,7 @@ class Outlook:
         others_parts: full parts (``normalized_total / scale``) that other people's works weigh in a block;
             None for what is usual. From ``Blocks.between`` and ``Pails.in_blocks``.
         hashrate: hashes a second of the whole machine, as measured by the miner; 0 when unknown.
-        kale_price: XLM for one KALE, from the configuration; None when unknown: then nothing is left out for
+        kale_price: XLM for one KALE, as configured or by the liquidity pool; None when unknown: then nothing is left out for
             its cost, and ``Policy.improve_from_stroops`` stands for a fee.
         fees: what calls cost, stroops of XLM; the defaults are a model of mainnet. From settled intents.
         forfeit_risk: part of our stakes that was forfeited lately, 0 to 1. From ``Pails.totals``.

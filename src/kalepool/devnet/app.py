@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from kalepool.devnet.devnet import Devnet
     from kalepool.devnet.faults import Fate
 
+_MOST_DIGITS = 19
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_ADMIN_FIELDS = frozenset({"action", "index", "node", "faults"})
+_ADMIN_FIELDS = frozenset({"action", "index", "node", "faults", "xlm_stroops", "kale_stroops"})
 
 
 class Application:
@@ -170,6 +171,10 @@ class Application:
             return devnet.remove_block(_optional_index(command.get("index")))
         elif action == "change_wasm":
             return devnet.change_wasm()
+        elif action == "fill_pool":
+            devnet.fill_pool(
+                xlm=_stroops(command.get("xlm_stroops")), kale=_stroops(command.get("kale_stroops"))
+            )
         elif action == "node":
             name = command.get("node", MAIN_NODE)
             devnet.change_node(name if isinstance(name, str) else "", _object(command.get("faults")))
@@ -177,7 +182,8 @@ class Application:
             devnet.change_network(_object(command.get("faults")))
         else:
             raise HTTPException(
-                400, "the action is one of pause, unpause, remove_block, change_wasm, node, network"
+                400,
+                "the action is one of pause, unpause, remove_block, change_wasm, fill_pool, node, network",
             )
         return True
 
@@ -213,6 +219,17 @@ def _optional_index(value: object) -> int | None:
     if value is None or is_block_index(value):
         return value
     raise HTTPException(400, "index must be a block's number")
+
+
+def _stroops(value: object) -> int:
+    if (
+        not isinstance(value, str)
+        or not value.isascii()
+        or not value.isdecimal()
+        or len(value) > _MOST_DIGITS
+    ):
+        raise HTTPException(400, "amounts are stroops, written as strings of digits")
+    return int(value)
 
 
 def _foreign(scope: Scope) -> str:

@@ -12,7 +12,7 @@ from stellar_sdk import Account as SdkAccount
 from stellar_sdk import Keypair, TransactionBuilder
 
 from kalepool.core.address import is_account, raw_key
-from kalepool.devnet.entries import Account
+from kalepool.devnet.entries import MAX_I64, Account
 from kalepool.devnet.faults import MAIN_NODE, Dice, FaultPlan, NodeFaults, changed_network, changed_node
 from kalepool.devnet.ledger import FRIENDBOT_STROOPS, Ledger, LedgerSettings
 from kalepool.devnet.rpc import Rpc
@@ -221,6 +221,16 @@ class Devnet:
         """Give the KALE contract other code, as an upgrade would; give its hash in hex."""
         wasm = b"\0asm kalepool devnet: KALE contract, changed after ledger %d" % self.ledger.latest.sequence
         return self.ledger.change_code(wasm).hex()
+
+    def fill_pool(self, *, xlm: int, kale: int) -> None:
+        """Let the liquidity pool of XLM and KALE hold so much from now on, stroops: a price to be read.
+
+        Raises:
+            UsageError: for an amount that no pool can hold.
+        """
+        if not all(0 <= amount <= MAX_I64 for amount in (xlm, kale)):
+            raise UsageError("a pool cannot hold that", hint="give stroops from 0 to 2^63 - 1")
+        self.ledger.fill_pool(xlm=xlm, kale=kale)
 
     def change_node(self, name: str, faults: dict[str, Any]) -> NodeFaults:
         """Change how a node misbehaves.

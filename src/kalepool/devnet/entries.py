@@ -10,6 +10,7 @@ import base64
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isqrt
 from typing import TypeAlias
 
 from stellar_sdk import scval, xdr
@@ -17,7 +18,7 @@ from stellar_sdk import scval, xdr
 from kalepool.core.address import raw_key
 from kalepool.core.farm import Block, Farm, Pail
 from kalepool.xdr.farm import block_to_scval, instance_to_scval, pail_to_scval
-from kalepool.xdr.keys import Asset, account_id, credit_asset
+from kalepool.xdr.keys import Asset, account_id, credit_asset, pool_id, pool_parameters
 
 MAX_I64 = 2**63 - 1
 BASE_RESERVE = 5_000_000
@@ -81,6 +82,15 @@ class Trustline:
 
 
 @dataclass(frozen=True, slots=True)
+class LiquidityPool:
+    """The pool of XLM and a credit asset: what it holds, stroops. Nobody trades in it here."""
+
+    asset: Asset
+    xlm: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
 class KaleInstance:
     """The KALE contract: its farm and the hash of the code it runs."""
 
@@ -125,6 +135,7 @@ class UsedNonce:
 Value: TypeAlias = (
     Account
     | Trustline
+    | LiquidityPool
     | KaleInstance
     | AssetInstance
     | PlainInstance
@@ -240,6 +251,8 @@ def encode_data(key: bytes, value: Value) -> xdr.LedgerEntryData:
         return _encode_account(value)
     if isinstance(value, Trustline):
         return _encode_trustline(value)
+    if isinstance(value, LiquidityPool):
+        return _encode_pool(value)
     if isinstance(value, Code):
         code = xdr.ContractCodeEntry(
             xdr.ContractCodeEntryExt(0), xdr.Hash(hashlib.sha256(value.wasm).digest()), value.wasm
@@ -355,6 +368,24 @@ def _encode_trustline(value: Trustline) -> xdr.LedgerEntryData:
         ext=xdr.TrustLineEntryExt(0),
     )
     return xdr.LedgerEntryData(xdr.LedgerEntryType.TRUSTLINE, trust_line=line)
+
+
+def _encode_pool(value: LiquidityPool) -> xdr.LedgerEntryData:
+    product = xdr.LiquidityPoolEntryConstantProduct(
+        params=pool_parameters(value.asset),
+        reserve_a=xdr.Int64(value.xlm),
+        reserve_b=xdr.Int64(value.held),
+        # As if one had put all of it in at once: the network gives so many shares for the first deposit.
+        total_pool_shares=xdr.Int64(isqrt(value.xlm * value.held)),
+        pool_shares_trust_line_count=xdr.Int64(1),
+    )
+    pool = xdr.LiquidityPoolEntry(
+        xdr.PoolID(xdr.Hash(pool_id(value.asset))),
+        xdr.LiquidityPoolEntryBody(
+            xdr.LiquidityPoolType.LIQUIDITY_POOL_CONSTANT_PRODUCT, constant_product=product
+        ),
+    )
+    return xdr.LedgerEntryData(xdr.LedgerEntryType.LIQUIDITY_POOL, liquidity_pool=pool)
 
 
 def _shape(value: Value) -> tuple[object, ...]:

@@ -18,6 +18,7 @@ from kalepool.devnet.entries import (
     AssetInstance,
     Code,
     KaleInstance,
+    LiquidityPool,
     PlainInstance,
     Trustline,
 )
@@ -27,7 +28,7 @@ from kalepool.devnet.network import KALE_WASM, NULL_ACCOUNT, TRACTOR_WASM, Ident
 from kalepool.devnet.queue import Answer, Queue
 from kalepool.devnet.state import Layer, State
 from kalepool.devnet.validity import Limits
-from kalepool.xdr.keys import account_key, block_key, code_key, instance_key, trustline_key
+from kalepool.xdr.keys import account_key, block_key, code_key, instance_key, pool_key, trustline_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -288,6 +289,10 @@ class Ledger:
         instance = replace(self._kale_instance(), wasm_hash=wasm_hash)
         self.put_now(instance_key(self.identity.kale_contract), instance)
         return wasm_hash
+
+    def fill_pool(self, *, xlm: int, kale: int) -> None:
+        """Let the liquidity pool of XLM and KALE hold so much, stroops, out of nowhere."""
+        self.put_now(pool_key(self.identity.kale), LiquidityPool(self.identity.kale, xlm, kale))
 
     def delete_now(self, key: bytes) -> bool:
         """Remove an entry between two ledgers; tell whether it was there."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from kalepool.core.records import BlockRecord
     from kalepool.ports import Blocks, Facts, Pails
+    from kalepool.services.pricing import Pricer
 
 _DELAYS_KEPT: Final = 400
 _LIVES_OF: Final = 100
@@ -38,14 +39,14 @@ class Learner:
         blocks: past ones.
         pails: ours.
         facts: where delays are kept over a restart.
-        price: XLM for one KALE, or None.
+        pricer: says what KALE is worth.
     """
 
-    def __init__(self, blocks: Blocks, pails: Pails, facts: Facts, price: float | None) -> None:
+    def __init__(self, blocks: Blocks, pails: Pails, facts: Facts, pricer: Pricer) -> None:
         self._blocks = blocks
         self._pails = pails
         self._facts = facts
-        self._price = price
+        self._pricer = pricer
         self._delays = deque(_parsed(facts.get(DELAYS)), _DELAYS_KEPT)
         self._sent: dict[tuple[Kind, tuple[str, ...]], int] = {}
         self._rates: deque[float] = deque(maxlen=_RATES_KEPT)
@@ -64,10 +65,11 @@ class Learner:
             self._delays.append(max(ledger - sent, 1))
 
     def save(self) -> None:
-        """Keep the delays over a restart; forget what never landed."""
+        """Keep delays and prices over a restart; forget what never landed."""
         newest = max(self._sent.values(), default=0)
         self._sent = {key: at for key, at in self._sent.items() if at > newest - _FORGOTTEN_AFTER}
         self._facts.put(DELAYS, " ".join(map(str, self._delays)))
+        self._pricer.save()
 
     def outlook(self, hashrate: float) -> Outlook:
         """Give what has been learned; past blocks are read again when a new one is known.
@@ -88,7 +90,7 @@ class Learner:
             lives=lives,
             others_parts=others,
             hashrate=median(self._rates) if self._rates else 0.0,
-            kale_price=self._price,
+            kale_price=self._pricer.price(0 if latest is None else latest.index).estimate,
             forfeit_risk=risk,
         )
 

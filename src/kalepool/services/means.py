@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kalepool.services.grinding import Grinder
     from kalepool.services.harvesting import Harvester
     from kalepool.services.learning import Learner
+    from kalepool.services.pricing import Pricer
     from kalepool.services.receivables import Receivables
     from kalepool.services.reconcile import Reconciler
     from kalepool.services.submit import Submitter
@@ -65,6 +66,7 @@ class Means:
     grinder: Grinder
     receivables: Receivables
     learner: Learner
+    pricer: Pricer
     operator: str
     policy: Policy
     day_most: int

@@ -73,6 +73,7 @@ class Tender:
         self._terms: dict[int, Farmer] = {}
         self._bid_for: int | None = None
         self._rate = 0.0
+        self._price_note = ""
         self.look: Look | None = None
 
     async def round(self, rate: float) -> Wait:
@@ -109,6 +110,7 @@ class Tender:
         self._chronicle.tell_changes(changes, look, before)
         self._chronicle.tell_harvested(means.harvester.settle(closed), look)
         self._chronicle.note_others(observed.witnessed, look)
+        self._note_price(look)
         look.under_way = UnderWay.of(means.journal.open_intents(mine=False))
         self._landings.add_to(look.under_way, snapshot.ledger)
         self.look = look
@@ -117,6 +119,15 @@ class Tender:
         else:
             look.wait = await self._decide_and_apply(look)
         return look.wait
+
+    def _note_price(self, look: Look) -> None:
+        """Take what the liquidity pool shows; tell once why it does not count."""
+        index, pricer = look.snapshot.farm.index, self._means.pricer
+        pricer.note(index, look.snapshot.reserves)
+        note = pricer.price(index).note
+        if note and note != self._price_note:
+            self._chronicle.tell(Name.RETRY, look.pace, reason=f"price of KALE: {note}")
+        self._price_note = note
 
     @property
     def expired(self) -> int:

@@ -6,6 +6,7 @@ serve as dictionary keys on both sides of the wire.
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 
 from stellar_sdk import xdr
@@ -85,6 +86,32 @@ def trustline_key(address: str, asset: Asset) -> bytes:
     line = xdr.TrustLineAsset(plain.type, alpha_num4=plain.alpha_num4, alpha_num12=plain.alpha_num12)
     return xdr.LedgerKey(
         xdr.LedgerEntryType.TRUSTLINE, trust_line=xdr.LedgerKeyTrustLine(account_id(address), line)
+    ).to_xdr_bytes()
+
+
+def pool_parameters(asset: Asset) -> xdr.LiquidityPoolConstantProductParameters:
+    """Give what the liquidity pool of XLM and a credit asset is made by; the network knows no other fee."""
+    native = xdr.Asset(xdr.AssetType.ASSET_TYPE_NATIVE)
+    return xdr.LiquidityPoolConstantProductParameters(
+        native, credit_asset(asset), xdr.Int32(xdr.LIQUIDITY_POOL_FEE_V18)
+    )
+
+
+@lru_cache(maxsize=16)
+def pool_id(asset: Asset) -> bytes:
+    """Give the id of the liquidity pool of XLM and a credit asset, 32 bytes: there is at most one."""
+    made_by = xdr.LiquidityPoolParameters(
+        xdr.LiquidityPoolType.LIQUIDITY_POOL_CONSTANT_PRODUCT, constant_product=pool_parameters(asset)
+    )
+    return hashlib.sha256(made_by.to_xdr_bytes()).digest()
+
+
+@lru_cache(maxsize=16)
+def pool_key(asset: Asset) -> bytes:
+    """Key of that liquidity pool."""
+    return xdr.LedgerKey(
+        xdr.LedgerEntryType.LIQUIDITY_POOL,
+        liquidity_pool=xdr.LedgerKeyLiquidityPool(xdr.PoolID(xdr.Hash(pool_id(asset)))),
     ).to_xdr_bytes()
 
 

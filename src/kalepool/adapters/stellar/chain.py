@@ -14,7 +14,7 @@ from kalepool.adapters.stellar.rpc import TornReadError, insist
 from kalepool.adapters.stellar.simulations import read_simulation
 from kalepool.core.chain import AccountState, DatedBlock, DatedPail, Snapshot, Tip
 from kalepool.errors import RetryableError, UsageError
-from kalepool.xdr.keys import account_key, block_key, instance_key, pail_key, trustline_key
+from kalepool.xdr.keys import account_key, block_key, instance_key, pail_key, pool_key, trustline_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -40,10 +40,12 @@ class StellarChain:
     Args:
         rpc: asks the nodes.
         network: which network and farm.
+        prices: whether snapshots of the current block bring the liquidity pool along.
     """
 
-    def __init__(self, rpc: RpcClient, network: Network) -> None:
+    def __init__(self, rpc: RpcClient, network: Network, *, prices: bool = False) -> None:
         self._rpc = rpc
+        self._prices = prices
         self._network = network
         self._index: int | None = None
         self._following: _Question | None = (
@@ -86,7 +88,7 @@ class StellarChain:
             # Which Blocks are the current ones is known from the instance alone, so the next one is
             # asked for too: a roll-over between two reads costs no further request.
             guess = [] if not current or self._index is None else _around(self._index)
-            snapshot = await self._snapshot(pails, {*blocks, *guess})
+            snapshot = await self._snapshot(pails, {*blocks, *guess}, priced=self._prices and current)
             self._index = snapshot.farm.index
             if not current or {self._index, max(self._index - 1, 0)} <= {*blocks, *guess}:
                 return snapshot
@@ -252,12 +254,15 @@ class StellarChain:
         """Ask a node no more for a while: what it said was not true."""
         self._rpc.distrust(node)
 
-    async def _snapshot(self, pails: Sequence[tuple[str, int]], indexes: set[int]) -> Snapshot:
-        kale = self._network.kale
+    async def _snapshot(
+        self, pails: Sequence[tuple[str, int]], indexes: set[int], *, priced: bool
+    ) -> Snapshot:
+        kale, asset = self._network.kale, self._network.asset
         farm_key = instance_key(kale)
         block_keys = {index: block_key(kale, index) for index in sorted(indexes)}
         pail_keys = {(farmer, index): pail_key(kale, farmer, index) for farmer, index in pails}
-        keys = [farm_key, *block_keys.values(), *pail_keys.values()]
+        pool_keys = [pool_key(asset)] if priced else []
+        keys = [farm_key, *pool_keys, *block_keys.values(), *pail_keys.values()]
 
         def parse(answers: list[Answer]) -> Snapshot:
             tip, first = self._tip(answers[0]), answers[1]
@@ -271,7 +276,8 @@ class StellarChain:
             farm, wasm_hash = found
             if farm.asset not in (None, self._network.asset_contract):
                 raise first.wrong("has a farm of another asset")
-            snapshot = Snapshot(first.node, ledger, farm, wasm_hash, tip=tip)
+            reserves = entries.reserves(asset) if priced else None
+            snapshot = Snapshot(first.node, ledger, farm, wasm_hash, tip=tip, reserves=reserves)
             for index, key in block_keys.items():
                 block = entries.block(key)
                 if block is not None:

@@ -10,15 +10,17 @@ from stellar_sdk import xdr
 
 from kalepool.core.chain import AccountState
 from kalepool.core.classic import BASE_RESERVE
+from kalepool.core.prices import Reserves
 from kalepool.xdr.decode import decode, decode_base64, from_base64
 from kalepool.xdr.farm import block_from_scval, instance_from_scval, pail_from_scval
-from kalepool.xdr.keys import address_of_account_id
+from kalepool.xdr.keys import address_of_account_id, pool_key, pool_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kalepool.adapters.stellar.answers import Answer
     from kalepool.core.farm import Block, Farm, Pail
+    from kalepool.xdr.keys import Asset
 
 MAX_KEYS: Final = 200
 """Keys that one getLedgerEntries takes."""
@@ -118,6 +120,18 @@ class Entries:
             held = None if line is None else line.trust_line
             return _account(data.account, held, _sponsor(entry), max(self.ledgers))
 
+    def reserves(self, asset: Asset) -> Reserves | None:
+        """Give what the liquidity pool of XLM and a credit asset holds, or None where there is none."""
+        entry = self._found.get(encode_key(pool_key(asset)))
+        data = self.data(pool_key(asset))
+        if entry is None or data is None:
+            return None
+        with entry.reading("liquidity pool"):
+            pool = None if data.liquidity_pool is None else data.liquidity_pool.body.constant_product
+            if pool is None or pool.params != pool_parameters(asset):
+                raise ValueError("not the pool that its key is made from")
+            return Reserves(kale=_amount(pool.reserve_b), xlm=_amount(pool.reserve_a))
+
     def _temporary(self, key: bytes) -> tuple[Answer, int] | None:
         entry = self._found.get(encode_key(key))
         if entry is None:
@@ -165,6 +179,9 @@ def _key_of(data: xdr.LedgerEntryData) -> bytes:
     if data.trust_line is not None:
         line = xdr.LedgerKeyTrustLine(data.trust_line.account_id, data.trust_line.asset)
         return xdr.LedgerKey(data.type, trust_line=line).to_xdr_bytes()
+    if data.liquidity_pool is not None:
+        pool = xdr.LedgerKeyLiquidityPool(data.liquidity_pool.liquidity_pool_id)
+        return xdr.LedgerKey(data.type, liquidity_pool=pool).to_xdr_bytes()
     raise ValueError(f"an entry of type {data.type.name} was not asked for")
 
 
@@ -172,6 +189,12 @@ def _value(data: xdr.LedgerEntryData) -> xdr.SCVal:
     if data.contract_data is None:
         raise ValueError("not a contract's entry")
     return data.contract_data.val
+
+
+def _amount(value: xdr.Int64) -> int:
+    if value.int64 < 0:
+        raise ValueError("a negative amount")
+    return value.int64
 
 
 def _account(

@@ -13,12 +13,14 @@ from kalepool.cli.running import open_pool, run_async
 from kalepool.core.actions import Grind, Harvest, Plant, SubmitWork, Wait
 from kalepool.core.amounts import format_amount
 from kalepool.core.economics import format_kale
+from kalepool.core.prices import shown as price_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from kalepool.bootstrap import Pool
     from kalepool.core.actions import Action
+    from kalepool.core.prices import Price
     from kalepool.services.planning import Seen, Shown
 
 _KALE = 10_000_000
@@ -40,13 +42,14 @@ def plan(
     with open_pool(output, "plan") as pool:
         if refresh:
             seen = run_async(_look(pool))
+            pool.pricer.note(seen.snapshot.farm.index, seen.snapshot.reserves)
         else:
             seen = remembered(pool.views, pool.blocks, pool.pails, pool.farmers)
         view = pool.views.last()
         outlook = pool.learner.outlook(0.0 if view is None else float(view.hashrate))
         shown = planned(seen, pool.farmers, pool.grinds, pool.journal.reserved(), pool.policy, outlook)
-        name = pool.policy.name
-    output.emit("plan", _data(shown, name), lambda console: _render(console, shown, name))
+        name, price = pool.policy.name, pool.pricer.price(seen.snapshot.farm.index)
+    output.emit("plan", _data(shown, name, price), lambda console: _render(console, shown, name, price))
 
 
 async def _look(pool: Pool) -> Seen:
@@ -56,13 +59,14 @@ async def _look(pool: Pool) -> Seen:
         return await look(pool.chain, pool.clock, pool.farmers)
 
 
-def _data(shown: Shown, policy: str) -> dict[str, Any]:
+def _data(shown: Shown, policy: str, price: Price) -> dict[str, Any]:
     seen, worth = shown.seen, shown.worth
     return {
         "policy": policy,
         "ledger": seen.pace.ledger,
         "at": _iso(seen.pace.now),
         "block": seen.snapshot.farm.index,
+        "price": {"xlm": price.estimate, "source": price.source, "note": price.note},
         "worth": None
         if worth is None
         else {
@@ -112,7 +116,7 @@ def _iso(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _render(console: Console, shown: Shown, policy: str) -> None:
+def _render(console: Console, shown: Shown, policy: str, price: Price) -> None:
     seen = shown.seen
     index = seen.snapshot.farm.index
     dated = seen.snapshot.blocks.get(index)
@@ -132,6 +136,7 @@ def _render(console: Console, shown: Shown, policy: str) -> None:
             f" a KALE staked {format_kale(shown.worth.stroop * _KALE)};"
             f" all of a kind {format_kale(shown.market.part)}"
         )
+    say(f"price   {_priced(price)}")
     console.print()
     # A thousand farmers with one reason are one line.
     told = Counter((_word(action), _what(action), action.reason) for action in shown.plan.actions)
@@ -143,6 +148,11 @@ def _render(console: Console, shown: Shown, policy: str) -> None:
         say(f"{'work':<8}{count} due{'':<6} for ledger {ledger}, about {_iso(seen.pace.close_of(ledger))}")
     for reason, count in Counter(skip.reason for skip in shown.plan.skips).items():
         say(f"{'skip':<8}{f'{count} farmer' + ('s' if count > 1 else ''):<12} {reason}")
+
+
+def _priced(price: Price) -> str:
+    told = "not known" if price.xlm is None else f"{price_text(price.xlm)} XLM a KALE ({price.source})"
+    return f"{told}; {price.note}" if price.note else told
 
 
 def _teller(console: Console) -> Any:
