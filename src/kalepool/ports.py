@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kalepool.core.classic import Newcomer, Payment
     from kalepool.core.farm import Proof
     from kalepool.core.farmers import Farmer, FarmerState, Moved, SealedTerms, Terms
+    from kalepool.core.forecasts import Forecast
     from kalepool.core.grinding import Job, JobId, Progress
     from kalepool.core.intents import Attempt, Intent, Kind, Plan, Settlement, State, Verdict
     from kalepool.core.records import (
@@ -457,6 +458,12 @@ class Pails(Protocol):
     def counts(self) -> Mapping[PailState, int]:
         """Give how many pails of all farmers are in each state."""
 
+    def foretell(self, forecasts: Sequence[Forecast]) -> None:
+        """Keep what pails are expected to come to; what was kept of one before stays."""
+
+    def foretold(self, block: int) -> list[Forecast]:
+        """Give what the pails of a block were expected to come to, by farmer; those without a forecast are left out."""
+
     def totals(self) -> list[PailTotal]:
         """Give counts and sums by farmer and state, those without a pail left out."""
 
@@ -485,6 +492,9 @@ class Grinds(Protocol):
 
     def forget(self, before: int) -> None:
         """Drop what is known of blocks before one."""
+
+    def count(self, block: int, hashes: int, milliseconds: int) -> None:
+        """Add hashes done while a block was the current one, and the time that the pool mined meanwhile."""
 
 
 class Channels(Protocol):

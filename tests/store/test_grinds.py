@@ -77,3 +77,10 @@ def test_a_first_proof_joins_a_cursor(grinds: StoreGrinds) -> None:
     grinds.save([bare])
     grinds.save([replace(bare, best=proof(0))])
     assert grinds.load(7, ENTROPY) == [replace(bare, best=proof(0))]
+
+
+def test_hashes_of_a_block_add_up_over_restarts(store: Store, grinds: StoreGrinds) -> None:
+    grinds.count(7, 5_000_000, 300_000)
+    grinds.count(7, 2**40, 1_000)
+    grinds.count(8, 0, 0)
+    assert store.all("SELECT * FROM hashing") == [(7, 2**40 + 5_000_000, 301_000), (8, 0, 0)]

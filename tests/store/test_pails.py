@@ -9,6 +9,7 @@ import pytest
 
 from kalepool.adapters.store.pails import StoreBlocks, StorePails
 from kalepool.core.farm import Block
+from kalepool.core.forecasts import Forecast
 from kalepool.core.records import ALIVE, PAIL_MOVES, BlockRecord, PailRecord, PailState, PailTotal
 from kalepool.errors import InternalError
 from support.store import add_farmers
@@ -45,6 +46,17 @@ def test_a_pail_lives_from_plan_to_harvest(pails: StorePails) -> None:
 def test_a_pail_found_on_the_chain_begins_where_it_stands(pails: StorePails) -> None:
     pails.record([HARVESTABLE])
     assert pails.alive(PailState.HARVESTABLE) == [HARVESTABLE]
+
+
+def test_a_forecast_stays_as_it_was_first_made_whatever_becomes_of_the_pail(pails: StorePails) -> None:
+    pails.record([PLANTED, replace(PLANTED, farmer=2)])
+    first = Forecast(1, 7, 47, 7_812, 12_0000000)
+    pails.foretell([first])
+    pails.foretell([replace(first, gap=1), Forecast(3, 7, 1, 1, 1)])  # who has no pail has no forecast
+    for pail in LIFE[2:]:
+        pails.record([pail])
+    assert pails.foretold(7) == [first]
+    assert pails.in_blocks(7, 7)[0] == HARVESTED
 
 
 def test_better_knowledge_within_a_state_is_kept(pails: StorePails) -> None:

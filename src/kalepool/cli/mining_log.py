@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from kalepool.cli.wording import rounded
 from kalepool.core.amounts import format_amount
+from kalepool.core.forecasts import MILLI
 from kalepool.services.events import Event, Name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from kalepool.core.forecasts import Outcome
 
 _ALONE = frozenset(
     {Name.STARTED, Name.BLOCK_OPENED, Name.RETRY, Name.NETWORK_LOST, Name.NETWORK_BACK, Name.STOPPED}
@@ -55,11 +59,18 @@ class LogLines:
         if self._verbose:
             for event in batch:
                 self._line(event, _one(event))
+                self._outcomes([event])
             return
         for _, group in groupby(batch, key=_kind):
             events = list(group)
             if events[0].name is not Name.PROOF:
                 self._line(events[-1], self._many(events))
+                self._outcomes(events)
+
+    def _outcomes(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if event.outcome is not None:
+                self._line(event, compared(event.outcome))
 
     def _line(self, event: Event, text: str) -> None:
         self._write(f"{datetime.fromtimestamp(event.at, UTC):%H:%M:%S} {text}")
@@ -109,12 +120,38 @@ def as_data(event: Event) -> dict[str, Any]:
         data["stake_stroops"] = str(event.stake)
     if event.reward is not None:
         data["reward_stroops"] = str(event.reward)
+    if event.outcome is not None:
+        data["outcome"] = outcome_data(event.outcome)
     if event.at_risk:
         data["at_risk"] = [
             {"farmer": one.farmer, "block": one.block, "stake_stroops": str(one.stake)}
             for one in event.at_risk
         ]
     return data
+
+
+def outcome_data(outcome: Outcome) -> dict[str, Any]:
+    """Give a block's outcome as scripts read it."""
+    return {
+        "farmers": outcome.pails,
+        "planned_reward_stroops": str(outcome.planned_reward),
+        "reward_stroops": str(outcome.reward),
+        "planned_gap": round(outcome.mean(outcome.planned_gaps), 3),
+        "gap": round(outcome.mean(outcome.gaps), 3),
+        "planned_zeros": round(outcome.mean(outcome.planned_millizeros) / MILLI, 3),
+        "zeros": round(outcome.mean(outcome.zeros), 3),
+    }
+
+
+def compared(outcome: Outcome) -> str:
+    """Write a block's outcome for people."""
+    share = "" if outcome.share is None else f" ({100 * outcome.share:.0f} %)"
+    return (
+        f"block {outcome.block}: planned {rounded(outcome.planned_reward, 1)} KALE, "
+        f"got {rounded(outcome.reward, 1)}{share}; "
+        f"gap {outcome.mean(outcome.gaps):.1f} of {outcome.mean(outcome.planned_gaps):.1f}, "
+        f"zeros {outcome.mean(outcome.zeros):.1f} of {outcome.mean(outcome.planned_millizeros) / MILLI:.1f}"
+    )
 
 
 def _kind(event: Event) -> tuple[Name, int | None, str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kalepool.core.chain import Snapshot
-    from kalepool.core.situation import Aim
+    from kalepool.core.situation import Aim, Situation
     from kalepool.core.strategy import Outlook, Pace, Policy
 
 __all__ = [
@@ -49,11 +49,13 @@ class Plan:
         actions: what to do now, a ``Wait`` last.
         skips: farmers for whom nothing is planted or hashed, and why.
         aims: when each planted farmer's work is to be sent.
+        situation: what works were decided by; None where there is no block to work in.
     """
 
     actions: tuple[Action, ...]
     skips: tuple[Skip, ...]
     aims: tuple[Aim, ...]
+    situation: Situation | None = None
 
 
 def decide(
@@ -88,7 +90,9 @@ def plan(
         for lane in lanes
         if not (lane.plants or lane.works)
     ]
-    return Plan((*planting, *grinds, *sending, *reaping, wait), (*unplanted, *resting, *idle), tuple(aims))
+    return Plan(
+        (*planting, *grinds, *sending, *reaping, wait), (*unplanted, *resting, *idle), tuple(aims), situation
+    )
 
 
 def _wait(

@@ -9,8 +9,9 @@ from kalepool.core.records import PailState
 from kalepool.services.events import Event, Name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from kalepool.core.forecasts import Outcome
     from kalepool.core.strategy import Pace
     from kalepool.services.dispatch import Dispatcher
     from kalepool.services.events import Teller
@@ -32,6 +33,7 @@ _TOLD: Final = {
     PailState.FORFEITED: Name.FORFEITED,
     PailState.EXPIRED: Name.EXPIRED,
 }
+_ENDS: Final = frozenset({Name.HARVESTED, Name.FORFEITED, Name.EXPIRED})
 _KIND_OF: Final = {
     Name.PLANTED: Kind.PLANT,
     Name.WORKED: Kind.WORK,
@@ -71,6 +73,7 @@ class Chronicle:
         self._progress = progress
         self._transactions: dict[tuple[Kind, int, int], str] = {}
         self._harvested: set[tuple[int, int]] = set()
+        self._ended: set[int] = set()
         self.expired = 0
 
     def note_closed(self, closed: Sequence[Closed], look: Look) -> None:
@@ -139,6 +142,8 @@ class Chronicle:
         transaction = (
             self._transactions.get((_KIND_OF[name], now.farmer, now.block)) if name in _KIND_OF else None
         )
+        if name in _ENDS:
+            self._ended.add(now.block)
         reason = now.why
         if name is Name.WORKED and old is not None and old.zeros is not None:
             reason = f"improved from {old.zeros} zeros"
@@ -164,6 +169,7 @@ class Chronicle:
             if (one.farmer, one.block) in self._harvested:
                 continue
             self._harvested.add((one.farmer, one.block))
+            self._ended.add(one.block)
             self._teller.tell(
                 Event(
                     Name.HARVESTED,
@@ -176,6 +182,18 @@ class Chronicle:
                     reward=one.reward,
                 )
             )
+
+    def tell_outcomes(self, outcome: Callable[[int], Outcome | None]) -> None:
+        """Tell of blocks that have ended now for all farmers what was planned of them, and what came.
+
+        Args:
+            outcome: gives it; None for a block that is not over.
+        """
+        for block in sorted(self._ended):
+            found = outcome(block)
+            if found is not None:
+                self._teller.attach(found)
+        self._ended.clear()
 
     def note_others(self, witnessed: Witnessed, look: Look) -> None:
         """Take note of what others did to our accounts."""

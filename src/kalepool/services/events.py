@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from kalepool.core.forecasts import Outcome
     from kalepool.services.stopping import AtRisk
 
 _REMEMBERED: Final = 50
@@ -47,6 +48,7 @@ class Event:
         stake: stroops, or None.
         zeros: of a proof or a work, or None.
         reward: stroops beside the stake, or None.
+        outcome: of the event that ended a block for the pool: what was planned of it, and what came.
         at_risk: of ``stopped``: stakes that are lost unless their pails are worked in time.
     """
 
@@ -61,6 +63,7 @@ class Event:
     zeros: int | None = None
     reward: int | None = None
     at_risk: tuple[AtRisk, ...] = ()
+    outcome: Outcome | None = None
 
 
 Listener: TypeAlias = "Callable[[Sequence[Event]], None]"
@@ -84,6 +87,15 @@ class Teller:
         """Take an event; listeners get it at the next ``flush``."""
         self._waiting.append(event)
         self.last.append(event)
+
+    def attach(self, outcome: Outcome) -> None:
+        """Put a block's outcome on the last event about one of its pails that is still waiting for ``flush``."""
+        for place in range(len(self._waiting) - 1, -1, -1):
+            event = self._waiting[place]
+            if event.block == outcome.block and event.farmer is not None:
+                told = self._waiting[place] = replace(event, outcome=outcome)
+                self.last = deque((told if one is event else one for one in self.last), _REMEMBERED)
+                return
 
     def tell_once(self, key: str, event: Event) -> None:
         """Take an event unless one was told under this key since the last ``again``."""

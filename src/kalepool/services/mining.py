@@ -14,6 +14,7 @@ from kalepool.core.intents import Kind, State
 from kalepool.core.records import PailState
 from kalepool.errors import ConfigError, RetryableError
 from kalepool.services.events import Event, Name, Teller
+from kalepool.services.hashcount import HashCount
 from kalepool.services.observing import kept
 from kalepool.services.picture import Picture, Seat
 from kalepool.services.stopping import AtRisk, Goal, Phase, Progress, Stop
@@ -89,6 +90,7 @@ class Mining:
         self._stop = Stop()
         self._progress = Progress(goal or Goal())
         self._tender = Tender(means, self._teller, self._stop, self._progress)
+        self._count = HashCount(means)
         self._failures = 0
         self._looks = 0
         self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)
@@ -123,6 +125,8 @@ class Mining:
                     with suppress(asyncio.CancelledError, Exception):
                         await task
                 self._means.grinder.stop()
+                if self._tender.look is not None:
+                    self._count.note(self._tender.look.snapshot.farm.index, is_last=True)
             return self._ended()
 
     async def _rounds(self) -> None:
@@ -198,6 +202,8 @@ class Mining:
         grinder.save()
         self._samples.append((self._means.monotonic(), grinder.hashes))
         look = self._tender.look
+        if look is not None:
+            self._count.note(look.snapshot.farm.index)
         if look is not None and grinder.saved is not self._told:
             self._told = grinder.saved
             for farmer, proof in grinder.saved.items():

@@ -9,12 +9,13 @@ from kalepool.core import strategy
 from kalepool.core.farmers import Custody
 from kalepool.core.intents import Kind
 from kalepool.core.records import View
-from kalepool.core.rounds import Lane, Wait, decide
+from kalepool.core.rounds import Lane, Wait, plan
 from kalepool.core.shares import OWED, spoken_for
 from kalepool.services.applying import Applier
 from kalepool.services.chronicle import Chronicle
 from kalepool.services.dispatch import Dispatcher
 from kalepool.services.events import Event, Name
+from kalepool.services.foretelling import Foreteller
 from kalepool.services.guards import Guards
 from kalepool.services.lanes import Accounts, Landings, UnderWay, make_lanes
 from kalepool.services.look import Look, Scope
@@ -65,6 +66,7 @@ class Tender:
         self._guards = Guards(means)
         self._dispatcher = Dispatcher(means, self.accounts)
         self._landings = Landings()
+        self._foreteller = Foreteller(means.pails)
         self._chronicle = Chronicle(
             means, teller, self.observer, self.accounts, self._dispatcher, self._landings, progress
         )
@@ -109,6 +111,7 @@ class Tender:
         self._chronicle.note_closed(closed, look)
         self._chronicle.tell_changes(changes, look, before)
         self._chronicle.tell_harvested(means.harvester.settle(closed), look)
+        self._chronicle.tell_outcomes(self._foreteller.outcome)
         self._chronicle.note_others(observed.witnessed, look)
         self._note_price(look)
         look.under_way = UnderWay.of(means.journal.open_intents(mine=False))
@@ -194,7 +197,9 @@ class Tender:
         if may_plant:
             await self._learn(lanes, look, target)
         lanes = self._allowed(lanes, look, target, wrong_code, may_plant=may_plant)
-        actions = decide(snapshot, lanes, self._policy(), pace, self._means.learner.outlook(self._rate))
+        made = plan(snapshot, lanes, self._policy(), pace, self._means.learner.outlook(self._rate))
+        actions = made.actions
+        self._foreteller.note(made, lanes)
         self._applier.aim(actions, look)
         if self._means.clock.now() - pace.now > _GAP_LEDGERS * pace.ledger_seconds:
             return Wait(self._means.clock.now(), "time has passed since the look")

@@ -58,6 +58,14 @@ class StoreGrinds:
         """Drop what is known of blocks before one: they are over."""
         self._store.execute("DELETE FROM grinds WHERE block < ?", (before,))
 
+    def count(self, block: int, hashes: int, milliseconds: int) -> None:
+        """Add hashes done while a block was the current one, and the time that the pool mined meanwhile."""
+        self._store.execute(
+            "INSERT INTO hashing VALUES (?, ?, ?) ON CONFLICT (block) DO UPDATE SET "
+            "hashes = hashes + excluded.hashes, milliseconds = milliseconds + excluded.milliseconds",
+            (block, hashes, milliseconds),
+        )
+
 
 def _row(grind: Grind) -> tuple[object, ...]:
     cursor = grind.cursor.to_bytes(_NONCE_BYTES, "big")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlite_utils import Database, Migrations
 
-from kalepool.adapters.store import fee_tables, money_tables
+from kalepool.adapters.store import fee_tables, money_tables, plan_tables
 from kalepool.adapters.store.schema import APPLICATION_ID, STATEMENTS
 from kalepool.errors import ConfigError
 
@@ -36,6 +36,13 @@ def fee_totals(db: Database) -> None:
 def settling_and_paying(db: Database) -> None:
     """Extend terms by payouts and exits, and keep what waits to be settled."""
     for statement in money_tables.STATEMENTS:
+        db.conn.execute(statement)
+
+
+@STEPS(name="4 what was planned")
+def what_was_planned(db: Database) -> None:
+    """Keep forecasts beside pails, and the hashes of each block."""
+    for statement in plan_tables.STATEMENTS:
         db.conn.execute(statement)
 
 

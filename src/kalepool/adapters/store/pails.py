@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kalepool.adapters.store.pail_copy import PailCopy
 from kalepool.core.farm import Block
+from kalepool.core.forecasts import Forecast
 from kalepool.core.records import ALIVE, BlockRecord, PailRecord, PailState, PailTotal, check_pail_move
 
 if TYPE_CHECKING:
@@ -104,6 +105,21 @@ class StorePails:
         rows = dict(self._store.all("SELECT state, sum(count) FROM pail_totals GROUP BY state"))
         return {state: rows.get(str(state), 0) for state in PailState}
 
+    def foretell(self, forecasts: Sequence[Forecast]) -> None:
+        """Keep what pails are expected to come to; what was kept of one before stays."""
+        rows = [(one.gap, one.millizeros, one.reward, one.block, one.farmer) for one in forecasts]
+        with self._store.atomic():
+            self._store.execute_many(_FORETELL, rows)
+
+    def foretold(self, block: int) -> list[Forecast]:
+        """Give what the pails of a block were expected to come to, by farmer; those without a forecast are left out."""
+        rows = self._store.all(
+            "SELECT farmer, block, planned_gap, planned_millizeros, planned_reward FROM pails "
+            "WHERE block = ? AND planned_gap IS NOT NULL ORDER BY farmer",
+            (block,),
+        )
+        return [Forecast(*row) for row in rows]
+
     def totals(self) -> list[PailTotal]:
         """Give counts and sums by farmer and state, those without a pail left out."""
         rows = self._store.all("SELECT farmer, state, count, stake, reward FROM pail_totals WHERE count > 0")
@@ -145,6 +161,11 @@ _PUT_PAIL: Final = """
         state = excluded.state, stake = excluded.stake, planted_ledger = excluded.planted_ledger,
         gap = excluded.gap, zeros = excluded.zeros, reward = excluded.reward,
         live_until = excluded.live_until, why = excluded.why
+"""
+
+_FORETELL: Final = """
+    UPDATE pails SET planned_gap = ?, planned_millizeros = ?, planned_reward = ?
+    WHERE block = ? AND farmer = ? AND planned_gap IS NULL
 """
 
 _PUT_BLOCK: Final = """
