@@ -572,7 +572,7 @@ class Pool:
         from kalepool.services.reporting import Reporting  # noqa: PLC0415
 
         most = self.config.stroops("fees.day_most_xlm")
-        return Reporting(self.views, self.blocks, self.reports, self.facts, day_most=most)
+        return Reporting(self.views, self.blocks, self.reports, self.facts, self.pricer, day_most=most)
 
     @cached_property
     def means(self) -> Means:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         PailTotal,
         View,
     )
-    from kalepool.core.reports import By, Line, Overview
+    from kalepool.core.reports import By, HashedDay, Line, Overview
     from kalepool.core.statements import Payment as Paid
     from kalepool.secret import Secret
 
@@ -549,6 +549,9 @@ class Reports(Protocol):
 
     def lines(self, by: By, since: float | None) -> list[Line]:
         """Give lines of blocks that opened at a network time or later; None for all pails."""
+
+    def hashed(self, since: float | None) -> list[HashedDay]:
+        """Give how much was hashed in each day's blocks, from those that opened at a network time on, or all."""
 
 
 class Facts(Protocol):

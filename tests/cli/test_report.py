@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kalepool.cli.wording import ago, amount, duration, percent, rounded
+from kalepool.core.forecasts import Forecast
+from kalepool.core.reports import By
 from support.desk import Desk
-from support.field_day import live_through
+from support.field_day import FIRST, MIDNIGHT, live_through
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,11 +28,12 @@ farmer-2        3       2        1  20.0    6.0  0.9000  1.0000  0.0000
 ───────────────────────────────────────────────────────────────────────
 total           7       5        4  20.0    6.0  3.6000  1.0000  0.0000
 
-worked 71.4 % of what was planted, harvested 57.1 % so far
+87.5 % of all plants landed, 71.4 % of these were worked, 80.0 % of those harvested so far
 staked 3.5 KALE, 2 of it back
 1 plant never landed
-stakes lost: 0.5 KALE in 1 pail without work, 0.5 KALE in 1 that expired
+stakes lost: 0.5 KALE in 1 pail without work, 0.5 KALE in 1 that expired; 0 KALE of it compensated by the pool
 fees for other things, such as funding: 0.0000007 XLM
+profit is shown once a price is known: see mining.kale_price_xlm in kalepool.toml
 """
 
 
@@ -47,6 +50,101 @@ def test_a_table_says_what_each_farmer_earned(desk: Desk) -> None:
     code, out, err = desk.run("report", "--since", "all")
     assert (code, err) == (0, "")
     assert [line.rstrip() for line in out.splitlines()] == [line.rstrip() for line in SCREEN.splitlines()]
+
+
+def test_at_a_price_there_is_a_profit_to_the_stroop_and_the_price_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KALEPOOL_MINING_KALE_PRICE_XLM", "0.3")
+    _, out, _ = desk.run("report", "--since", "all")
+    assert "fees and profit in XLM, at 0.3 XLM a KALE (configured)" in out
+    assert max(map(len, out.splitlines()[3:8])) <= 80
+    assert (
+        "profit after all fees: 0.779986" in out
+    )  # (3.6 - 1.0) * 0.3, less 130 stroops of pails and 7 of others
+    _, document = desk.json("report", "--since", "all")
+    data = document["data"]
+    assert data["price"] == {"xlm": 0.3, "source": "configured", "note": ""}
+    assert [line["profit_xlm_stroops"] for line in data["lines"]] == ["8099900", "-300030"]
+    assert (data["total"]["profit_xlm_stroops"], data["profit_xlm_stroops"]) == ("7799870", "7799863")
+    rows = list(csv.DictReader(io.StringIO(desk.run("report", "--since", "all", "--csv")[1])))
+    assert [row["profit_xlm"] for row in rows] == ["0.80999", "-0.030003"]
+
+
+def test_without_a_price_there_is_no_profit(desk: Desk) -> None:
+    _, document = desk.json("report", "--since", "all")
+    assert document["data"]["profit_xlm_stroops"] is None
+    assert document["data"]["total"]["profit_xlm_stroops"] is None
+    assert "profit_xlm" not in desk.run("report", "--csv")[1]
+
+
+def test_what_came_is_held_against_what_was_planned(desk: Desk) -> None:
+    with desk.farm.pool() as pool:
+        planned = [Forecast(1, FIRST, 21, 6_500, 10_000_000), Forecast(2, FIRST + 1, 20, 5_500, 5_000_000)]
+        # Of those that are not over yet nothing can be said.
+        pool.pails.foretell([*planned, Forecast(1, FIRST + 3, 20, 6_000, 1)])
+    _, document = desk.json("report", "--since", "all")
+    one, two = (line["planned"] for line in document["data"]["lines"])
+    assert one == {
+        "pails": 1,
+        "gap": 21.0,
+        "zeros": 6.5,
+        "earned_stroops": "10000000",
+        "earned_of_it_stroops": "9000000",
+        "earned_part": 0.9,
+    }
+    assert (two["pails"], two["earned_part"]) == (1, 0.0)  # forfeited
+    total = document["data"]["total"]["planned"]
+    assert (total["gap"], total["zeros"], total["earned_part"]) == (20.5, 6.0, 0.6)
+    out = desk.run("report", "--since", "all")[1]
+    assert "of plan: 0.90 of 1.50 KALE (60 %), gap 20.0 of 20.5, zeros 6.0 of 6.0" in out
+    assert out.splitlines()[3].endswith("plan")
+    assert out.splitlines()[5].endswith("90 %")
+    rows = list(csv.DictReader(io.StringIO(desk.run("report", "--since", "all", "--csv")[1])))
+    assert [(row["planned_gap"], row["planned_kale"]) for row in rows] == [("21.000", "1"), ("20.000", "0.5")]
+
+
+@pytest.mark.parametrize("by", list(By))
+def test_compensation_is_told_on_the_line_whose_pail_lost_the_stake(desk: Desk, by: By) -> None:
+    with desk.farm.pool() as pool:
+        pool.settling.settle()
+        paid = [("owed:compensation:2", "KALE", -3_000_000), ("paid:compensation:2", "KALE", 3_000_000)]
+        pool.books.post("pay:1", paid, at=MIDNIGHT)  # what was paid of it changes nothing here
+    _, document = desk.json("report", "--since", "all", "--by", by.value)
+    lines = {line[by.value]: line["compensated_stroops"] for line in document["data"]["lines"]}
+    wanted = {
+        By.FARMER: {"farmer-1": "0", "farmer-2": "10000000"},
+        By.DAY: {"2025-10-09": "5000000", "2025-10-10": "5000000"},
+        By.BLOCK: {"100": "0", "101": "5000000", "102": "5000000", "103": "0"},
+    }
+    assert lines == wanted[by]
+    assert document["data"]["total"]["compensated_stroops"] == "10000000"
+
+
+@pytest.mark.parametrize(
+    ("since", "blocks"),
+    [("24h", 4), ("7d", 4), ("30d", 4), ("all", 4), ("2025-10-10", 2), ("0h", 0), ("2025-10-11", 0)],
+)
+def test_a_report_begins_when_it_is_told_to(desk: Desk, since: str, blocks: int) -> None:
+    _, document = desk.json("report", "--by", "block", "--since", since)
+    assert len(document["data"]["lines"]) == blocks
+
+
+def test_the_picture_has_earnings_ranks_and_the_hash_rate(desk: Desk) -> None:
+    with desk.farm.pool() as pool:
+        pool.grinds.count(FIRST, 4_000_000_000, 100_000)
+        pool.grinds.count(FIRST + 2, 9_000_000_000, 100_000)
+        assert [(day.key, day.rate) for day in pool.reporting.hashed("all")] == [
+            ("2025-10-09", 4e7),
+            ("2025-10-10", 9e7),
+        ]
+        assert [day.key for day in pool.reporting.hashed("2025-10-10")] == ["2025-10-10"]
+    code, _, err = desk.run("report", "--since", "all", "--plot", "picture.svg")
+    drawn = (desk.folder / "picture.svg").read_text(encoding="utf-8")
+    assert (code, "drew picture.svg" in err) == (0, True)
+    for words in ("KALE earned by day", "KALE earned by farmer", "Hash rate by day, MH/s", "farmer-2"):
+        assert words in drawn
+    assert "nothing yet" not in drawn
 
 
 def test_a_script_gets_amounts_in_stroops(desk: Desk) -> None:
@@ -85,7 +183,7 @@ def test_a_new_pool_has_nothing_to_report(
     ("words", "said"),
     [
         (["--by", "moon"], "hint: it is by farmer, day or block"),
-        (["--since", "moon"], "hint: write it like 24h, 7d, all or 2026-01-31 (UTC)"),
+        (["--since", "moon"], "hint: write it like 24h, 7d, 30d, all or 2026-01-31 (UTC)"),
         (["--since"], "hint: see `kalepool report --help`"),
         (["--csv", "extra"], "hint: write it like: kalepool report statement NAME"),
     ],

@@ -7,18 +7,20 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self
 
+from kalepool.core.forecasts import MILLI
 from kalepool.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kalepool.core.farmers import FarmerState
+    from kalepool.core.prices import Price
     from kalepool.core.records import PailState
 
 DAY_S: Final = 86_400
 _HOUR_S: Final = 3_600
 _MOST_DIGITS: Final = 5
-_SINCE_HINT: Final = "write it like 24h, 7d, all or 2026-01-31 (UTC)"
+_SINCE_HINT: Final = "write it like 24h, 7d, 30d, all or 2026-01-31 (UTC)"
 
 
 class By(StrEnum):
@@ -89,7 +91,13 @@ class Line:
         stake_forfeited: stakes of forfeited pails. ``stake_expired`` likewise.
         reward: KALE earned, the stake not counted.
         gaps: sum of the gaps of all works, in ledgers. ``zeros`` likewise.
+        planned_pails: pails that are over and of which was written down what they were expected to come to.
+        planned_gaps: sum of the gaps planned for these, in ledgers.
+        planned_millizeros: likewise of zeros, in thousandths.
+        planned_reward: likewise of KALE earned.
+        met_reward: KALE that these pails did earn.
         fees: XLM paid for plants, works and harvests of these pails.
+        compensated: what the pool owed, or has paid, for stakes lost in these pails.
     """
 
     key: str
@@ -107,12 +115,54 @@ class Line:
     reward: int = 0
     gaps: int = 0
     zeros: int = 0
+    planned_pails: int = 0
+    planned_gaps: int = 0
+    planned_millizeros: int = 0
+    planned_reward: int = 0
+    met_reward: int = 0
     fees: int = 0
+    compensated: int = 0
+
+    @property
+    def plant_rate(self) -> float | None:
+        """Part of the plants tried that landed, 0 to 1; None where none was tried."""
+        tried = self.planted + self.missed
+        return self.planted / tried if tried else None
 
     @property
     def work_rate(self) -> float | None:
         """Part of the planted pails that were worked, 0 to 1; None where none was planted."""
         return self.worked / self.planted if self.planted else None
+
+    @property
+    def harvest_rate(self) -> float | None:
+        """Part of the worked pails that were harvested so far; None where none was worked."""
+        return self.harvested / self.worked if self.worked else None
+
+    @property
+    def lost(self) -> int:
+        """Stakes that did not come back."""
+        return self.stake_forfeited + self.stake_expired
+
+    @property
+    def plan_rate(self) -> float | None:
+        """What was earned as a part of what was planned, of the pails with a plan; None where nothing was planned."""
+        return self.met_reward / self.planned_reward if self.planned_reward else None
+
+    @property
+    def planned_gap(self) -> float | None:
+        """Mean gap that was planned, in ledgers."""
+        return self.planned_gaps / self.planned_pails if self.planned_pails else None
+
+    @property
+    def planned_zeros(self) -> float | None:
+        """Mean zeros that were planned."""
+        return self.planned_millizeros / MILLI / self.planned_pails if self.planned_pails else None
+
+    def profit(self, price: Price) -> int | None:
+        """Give what was earned less the stakes lost, at a price, less the fees: stroops of XLM; None without a price."""
+        value = price.in_xlm(self.reward - self.lost)
+        return None if value is None else value - self.fees
 
     @property
     def mean_gap(self) -> float | None:
@@ -129,6 +179,26 @@ class Line:
         """Add lines up."""
         summed = [field.name for field in fields(cls) if field.name not in {"key", "farmers"}]
         return cls("", **{name: sum(getattr(line, name) for line in lines) for name in summed})
+
+
+@dataclass(frozen=True, slots=True)
+class HashedDay:
+    """How much was hashed in a day's blocks.
+
+    Attributes:
+        key: the day as YYYY-MM-DD, UTC.
+        hashes: of the whole pool.
+        milliseconds: for which it mined.
+    """
+
+    key: str
+    hashes: int
+    milliseconds: int
+
+    @property
+    def rate(self) -> float:
+        """Hashes a second while the pool mined; 0 where it did not."""
+        return 1_000 * self.hashes / self.milliseconds if self.milliseconds else 0.0
 
 
 @dataclass(frozen=True, slots=True)

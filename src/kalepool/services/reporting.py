@@ -11,8 +11,10 @@ from kalepool.core.records import BlockRecord, PailState, View
 from kalepool.core.reports import DAY_S, Line, Notice, parse_since, some
 
 if TYPE_CHECKING:
-    from kalepool.core.reports import By, Overview
+    from kalepool.core.prices import Price
+    from kalepool.core.reports import By, HashedDay, Overview
     from kalepool.ports import Blocks, Chain, Facts, Reports, Views
+    from kalepool.services.pricing import Pricer
 
 OLD_VIEW_S: Final = 600.0
 """A view older than this is pointed out, where nobody mines; a miner sees every ledger or two."""
@@ -84,6 +86,7 @@ class Report:
         lines: in their order.
         total: their sum.
         other_fees: XLM fees that belong to no pail: funding, sweeps. Stroops, from ``since`` on.
+        price: what KALE is worth now; profits are told at it.
     """
 
     by: By
@@ -92,6 +95,13 @@ class Report:
     lines: tuple[Line, ...]
     total: Line
     other_fees: int
+    price: Price
+
+    @property
+    def profit(self) -> int | None:
+        """Profit of all lines less the fees that belong to none, stroops of XLM; None without a price."""
+        found = self.total.profit(self.price)
+        return None if found is None else found - self.other_fees
 
 
 class Reporting:
@@ -102,17 +112,19 @@ class Reporting:
         blocks: blocks as last seen.
         reports: counts and sums.
         facts: what was remembered.
+        pricer: says what KALE is worth.
         day_most: fees of a day, stroops, at which planting stops.
     """
 
     def __init__(
-        self, views: Views, blocks: Blocks, reports: Reports, facts: Facts, *, day_most: int
+        self, views: Views, blocks: Blocks, reports: Reports, facts: Facts, pricer: Pricer, *, day_most: int
     ) -> None:
         self._day_most = day_most
         self._views = views
         self._blocks = blocks
         self._reports = reports
         self._facts = facts
+        self._pricer = pricer
 
     def status(self, now: float) -> Status:
         """Tell where the pool stands.
@@ -146,7 +158,17 @@ class Reporting:
         start = parse_since(since, until)
         lines = self._reports.lines(by, start)
         other = self._reports.other_fees(start)
-        return Report(by, start, until, tuple(lines), Line.total(lines), other)
+        latest = self._blocks.latest()
+        price = self._pricer.price(0 if latest is None else latest.index)
+        return Report(by, start, until, tuple(lines), Line.total(lines), other, price)
+
+    def hashed(self, since: str) -> list[HashedDay]:
+        """Tell how much was hashed in each day.
+
+        Raises:
+            UsageError: when ``since`` is no time to report from.
+        """
+        return self._reports.hashed(parse_since(since, self._network_time(self._views.last())))
 
     def _network_time(self, view: View | None) -> float:
         """Give the latest network time that the store knows of; 0 in a new one."""

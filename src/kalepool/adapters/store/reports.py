@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kalepool.adapters.store.owners import is_dead, look_up
@@ -9,7 +10,7 @@ from kalepool.adapters.store.pails import StorePails
 from kalepool.adapters.store.processes import is_alive
 from kalepool.core.farmers import FarmerState
 from kalepool.core.intents import State
-from kalepool.core.reports import By, Holder, Line, Overview
+from kalepool.core.reports import By, HashedDay, Holder, Line, Overview
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,12 @@ _SUMS: Final = """
     coalesce(sum(stake) FILTER (WHERE state = 'expired'), 0),
     coalesce(sum(reward), 0),
     coalesce(sum(gap), 0),
-    coalesce(sum(zeros), 0)
+    coalesce(sum(zeros), 0),
+    count(planned_gap) FILTER (WHERE state IN ('harvested', 'forfeited', 'expired')),
+    coalesce(sum(planned_gap) FILTER (WHERE state IN ('harvested', 'forfeited', 'expired')), 0),
+    coalesce(sum(planned_millizeros) FILTER (WHERE state IN ('harvested', 'forfeited', 'expired')), 0),
+    coalesce(sum(planned_reward) FILTER (WHERE state IN ('harvested', 'forfeited', 'expired')), 0),
+    coalesce(sum(reward) FILTER (WHERE planned_gap IS NOT NULL), 0)
 """
 
 
@@ -60,6 +66,23 @@ _QUERIES: Final = {
         blocks=_OF_BLOCKS,
     ),
     By.BLOCK: _lines("block", "count(*)", "CAST(sums.line AS TEXT)"),
+}
+
+
+# Losses are few and stand together under their keys, loss:FARMER:BLOCK, so they are read by themselves.
+_LOSSES: Final = """
+    SELECT
+        CAST(substr(key, 6) AS INTEGER) AS farmer,
+        CAST(substr(key, 6 + instr(substr(key, 6), ':')) AS INTEGER) AS block,
+        stroops
+    FROM entries JOIN postings ON entry = number
+    WHERE key GLOB 'loss:*' AND account GLOB 'owed:compensation:*'
+"""
+_COMPENSATED: Final = {
+    By.FARMER: "SELECT name, sum(stroops) FROM losses JOIN farmers ON number = farmer WHERE block >= ? GROUP BY 1",
+    By.DAY: "SELECT coalesce(date(timestamp / 86400 * 86400, 'unixepoch'), 'unknown'), sum(stroops) "
+    "FROM losses LEFT JOIN blocks USING (block) WHERE block >= ? GROUP BY 1",
+    By.BLOCK: "SELECT CAST(block AS TEXT), sum(stroops) FROM losses WHERE block >= ? GROUP BY 1",
 }
 
 
@@ -144,7 +167,18 @@ class StoreReports:
                     return []
                 first = found
             rows = self._store.all(_QUERIES[by], (first, first))
-        return [Line(key, *sums) for key, _, *sums in rows]
+            compensated = dict(self._store.all(f"WITH losses AS ({_LOSSES}) {_COMPENSATED[by]}", (first,)))
+        lines = [Line(key, *sums) for key, _, *sums in rows]
+        return [replace(line, compensated=compensated.get(line.key, 0)) for line in lines]
+
+    def hashed(self, since: float | None) -> list[HashedDay]:
+        """Give how much was hashed in each day's blocks, from those that opened at a network time on, or all."""
+        rows = self._store.all(
+            "SELECT date(timestamp / 86400 * 86400, 'unixepoch'), sum(hashes), sum(milliseconds) "
+            "FROM hashing JOIN blocks USING (block) WHERE timestamp >= ? GROUP BY 1 ORDER BY 1",
+            (since or 0,),
+        )
+        return [HashedDay(*row) for row in rows]
 
     def _holder(self) -> Holder | None:
         held = self._store.one("SELECT owner, since FROM mining_lock")

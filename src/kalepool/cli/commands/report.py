@@ -14,6 +14,7 @@ from kalepool.cli.output import output_of
 from kalepool.cli.running import PassphraseFile, open_pool
 from kalepool.cli.wording import amount, count, instant, mean, percent, rounded
 from kalepool.core.amounts import STROOPS_PER_UNIT, format_amount
+from kalepool.core.prices import shown
 from kalepool.core.reports import some
 from kalepool.errors import UsageError
 
@@ -22,15 +23,18 @@ if TYPE_CHECKING:
 
     from kalepool.bootstrap import Pool
     from kalepool.cli.output import Output
+    from kalepool.core.prices import Price
     from kalepool.core.reports import Line
     from kalepool.services.reporting import Report
 
+_MEGA: Final = 1e6
 _COUNTS: Final = ("missed", "planted", "worked", "harvested", "forfeited", "expired")
 _AMOUNTS: Final = (
     ("staked", "staked"),
     ("returned", "returned"),
     ("stake_forfeited", "stake_forfeited"),
     ("stake_expired", "stake_expired"),
+    ("compensated", "compensated"),
     ("earned", "reward"),
     ("fees", "fees"),
 )
@@ -49,16 +53,19 @@ def report(
     as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV, amounts in KALE and XLM.")] = False,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.svg", help="Draw it: earnings and fees by day, farmers by rank."),
+        typer.Option(
+            metavar="FILE.svg", help="Draw it: earnings, hash rate and fees by day, farmers by rank."
+        ),
     ] = None,
     as_html: Annotated[
         bool, typer.Option("--html", help="With statement: a page of HTML, not Markdown.")
     ] = False,
     passphrase_file: PassphraseFile = None,
 ) -> None:
-    """Show what was earned and spent.
+    """Show what was earned and spent, beside what was planned.
 
-    Days and times are the network's, UTC: a pail belongs to the day its block opened.
+    Days and times are the network's, UTC: a pail belongs to the day its block opened. Profit is what was earned
+    less the stakes lost, at the price of KALE that is configured or read from the liquidity pool, less fees.
     """
     from kalepool.core.reports import parse_by  # noqa: PLC0415 - `--help` does without
 
@@ -88,10 +95,12 @@ def _write_plot(output: Output, pool: Pool, since: str, file: Path) -> None:
     from kalepool.cli.plots import Rank, Series, plot  # noqa: PLC0415
     from kalepool.core.reports import By  # noqa: PLC0415
 
+    hashed = pool.reporting.hashed(since)
     days, farmers = (pool.reporting.report(by, since) for by in (By.DAY, By.FARMER))
     labels = [line.key for line in days.lines]
     panels: list[Series | Rank] = [
         Series("KALE earned by day", labels, [line.reward / STROOPS_PER_UNIT for line in days.lines]),
+        Series("Hash rate by day, MH/s", [day.key for day in hashed], [day.rate / _MEGA for day in hashed]),
         Series(
             "XLM paid in fees by day",
             labels,
@@ -110,42 +119,70 @@ def _write_plot(output: Output, pool: Pool, since: str, file: Path) -> None:
 
 
 def _data(found: Report) -> dict[str, Any]:
+    price = found.price
     return {
         "by": found.by.value,
         "since": None if found.since is None else instant(found.since),
         "until": instant(found.until),
-        "lines": [{found.by.value: line.key} | _fields(line) for line in found.lines],
-        "total": _fields(found.total),
+        "price": {"xlm": price.estimate, "source": price.source, "note": price.note},
+        "lines": [{found.by.value: line.key} | _fields(line, price) for line in found.lines],
+        "total": _fields(found.total, price),
         "other_fees_stroops": str(found.other_fees),
+        "profit_xlm_stroops": _stroops(found.profit),
     }
 
 
-def _fields(line: Line) -> dict[str, Any]:
+def _fields(line: Line, price: Price) -> dict[str, Any]:
     return {
         **{name: getattr(line, name) for name in _COUNTS},
+        "plant_rate": line.plant_rate,
         "work_rate": line.work_rate,
+        "harvest_rate": line.harvest_rate,
         "mean_gap": line.mean_gap,
         "mean_zeros": line.mean_zeros,
         **{f"{name}_stroops": str(getattr(line, field)) for name, field in _AMOUNTS},
+        "profit_xlm_stroops": _stroops(line.profit(price)),
+        "planned": {
+            "pails": line.planned_pails,
+            "gap": line.planned_gap,
+            "zeros": line.planned_zeros,
+            "earned_stroops": str(line.planned_reward),
+            "earned_of_it_stroops": str(line.met_reward),
+            "earned_part": line.plan_rate,
+        },
     }
+
+
+def _stroops(amount: int | None) -> str | None:
+    return None if amount is None else str(amount)
 
 
 def _csv(found: Report) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     amounts = [f"{name}_{'xlm' if name == 'fees' else 'kale'}" for name, _ in _AMOUNTS]
-    writer.writerow([found.by.value, *_COUNTS, "mean_gap", "mean_zeros", *amounts])
+    rates = ("plant_rate", "work_rate", "harvest_rate")
+    profits = () if found.price.xlm is None else ("profit_xlm",)
+    means = ("mean_gap", "mean_zeros", "planned_gap", "planned_zeros")
+    writer.writerow([found.by.value, *_COUNTS, *rates, *means, *amounts, "planned_kale", *profits])
     for line in found.lines:
+        profit = line.profit(found.price)
         writer.writerow(
             [
                 line.key,
                 *(getattr(line, name) for name in _COUNTS),
-                "" if line.mean_gap is None else f"{line.mean_gap:.3f}",
-                "" if line.mean_zeros is None else f"{line.mean_zeros:.3f}",
+                *(_decimals(getattr(line, name), 4) for name in rates),
+                *(_decimals(getattr(line, name), 3) for name in means),
                 *(format_amount(getattr(line, field)) for _, field in _AMOUNTS),
+                format_amount(line.planned_reward) if line.planned_pails else "",
+                *(() if profit is None else (format_amount(profit),)),
             ]
         )
     return text.getvalue().rstrip("\n")
+
+
+def _decimals(value: float | None, places: int) -> str:
+    return "" if value is None else f"{value:.{places}f}"
 
 
 def _render(console: Console, found: Report) -> None:
@@ -158,52 +195,85 @@ def _render(console: Console, found: Report) -> None:
     if not found.lines:
         console.print("no pails")
         return
-    console.print("earned and lost in KALE, fees in XLM\n")
+    priced = found.price.xlm is not None
+    console.print(
+        Text(f"earned and lost in KALE, fees{' and profit' if priced else ''} in XLM{_priced(found)}\n")
+    )
     table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True)
     decimals = _FINE if max(found.total.reward, found.total.fees) < _COARSE_FROM else _COARSE
-    total = _cells(found.total, decimals)
+    wide = console.width >= _WIDE and bool(found.total.planned_pails)
+    columns = [_cells(line, decimals, found.price, wide=wide) for line in (found.total, *found.lines)]
     table.add_column(found.by.value, "total", overflow="fold")
-    for heading, footer in zip(_HEADINGS, total, strict=True):
+    for heading, footer in columns[0].items():
         table.add_column(heading, footer, justify="right", no_wrap=True)
-    for line in found.lines:
-        table.add_row(Text(line.key), *_cells(line, decimals))
+    for line, cells in zip(found.lines, columns[1:], strict=True):
+        table.add_row(Text(line.key), *cells.values())
     console.print(table)
     console.print(Text("\n" + "\n".join(_remarks(found))))
 
 
-_HEADINGS: Final = ("planted", "worked", "harvest", "gap", "zeros", "earned", "lost", "fees")
 _FINE, _COARSE = 4, 2
 _COARSE_FROM: Final = 10_000 * STROOPS_PER_UNIT
 """From here on two decimals are shown, so that a line stays within 80 columns."""
 
 
-def _cells(line: Line, decimals: int) -> list[str]:
-    return [
-        count(line.planted),
-        count(line.worked),
-        count(line.harvested),
-        mean(line.mean_gap),
-        mean(line.mean_zeros),
-        rounded(line.reward, decimals),
-        rounded(line.stake_forfeited + line.stake_expired, decimals),
-        rounded(line.fees, _FINE if decimals == _FINE else _COARSE + 1),
-    ]
+_WIDE: Final = 96
+"""From so many columns on there is room to say beside each line how it compares with the plan."""
+
+
+def _cells(line: Line, decimals: int, price: Price, *, wide: bool) -> dict[str, str]:
+    fine = _FINE if decimals == _FINE else _COARSE + 1
+    cells = {
+        "planted": count(line.planted),
+        "worked": count(line.worked),
+        "harvest": count(line.harvested),
+        "gap": mean(line.mean_gap),
+        "zeros": mean(line.mean_zeros),
+        "earned": rounded(line.reward, decimals),
+        "lost": rounded(line.lost, decimals),
+        "fees": rounded(line.fees, fine),
+    }
+    if wide:
+        cells["plan"] = "-" if line.plan_rate is None else f"{100 * line.plan_rate:.0f} %"
+    profit = line.profit(price)
+    if profit is not None:
+        cells["profit"] = rounded(profit, decimals)
+    return cells
+
+
+def _priced(found: Report) -> str:
+    price = found.price
+    return "" if price.xlm is None else f", at {shown(price.xlm)} XLM a KALE ({price.source})"
 
 
 def _remarks(found: Report) -> list[str]:
     total = found.total
-    done = total.harvested / total.planted if total.planted else None
+    rates = percent(total.plant_rate), percent(total.work_rate), percent(total.harvest_rate)
     remarks = [
-        f"worked {percent(total.work_rate)} of what was planted, harvested {percent(done)} so far",
+        "{} of all plants landed, {} of these were worked, {} of those harvested so far".format(*rates),
         f"staked {amount(total.staked)} KALE, {amount(total.returned)} of it back",
     ]
+    if total.planned_pails:
+        remarks.append(
+            f"of plan: {rounded(total.met_reward, 2)} of {rounded(total.planned_reward, 2)} KALE"
+            + ("" if total.plan_rate is None else f" ({100 * total.plan_rate:.0f} %)")
+            + f", gap {mean(total.mean_gap)} of {mean(total.planned_gap)}"
+            + f", zeros {mean(total.mean_zeros)} of {mean(total.planned_zeros)}"
+        )
     if total.missed:
         remarks.append(f"{some(total.missed, 'plant')} never landed")
     if total.forfeited or total.expired:
         remarks.append(
             f"stakes lost: {amount(total.stake_forfeited)} KALE in {some(total.forfeited, 'pail')} without work, "
-            f"{amount(total.stake_expired)} KALE in {count(total.expired)} that expired"
+            f"{amount(total.stake_expired)} KALE in {count(total.expired)} that expired; "
+            f"{amount(total.compensated)} KALE of it compensated by the pool"
         )
     if found.other_fees:
         remarks.append(f"fees for other things, such as funding: {amount(found.other_fees)} XLM")
+    if found.profit is not None:
+        remarks.append(f"profit after all fees: {amount(found.profit)} XLM")
+    else:
+        remarks.append("profit is shown once a price is known: see mining.kale_price_xlm in kalepool.toml")
+    if found.price.note:
+        remarks.append(found.price.note)
     return remarks
