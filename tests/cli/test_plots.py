@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalepool.cli.plots import Rank, Series, nice, plot
+from kalepool.cli.plots import Rank, Series, Style, plot, step_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 VALUES = st.floats(0, 1e12, allow_nan=False)
@@ -28,7 +28,8 @@ def test_any_names_and_values_make_well_formed_pictures(
     labels, values = [label for label, _ in days], [value for _, value in days]
     panels: list[Series | Rank] = [
         Series("KALE by day", labels, values),
-        Series("MH/s", labels, values, True),
+        Series("MH/s", labels, values, Style.AREA),
+        Series("of plan", labels, values, planned=[value * 1.5 or None for value in values]),
         Rank("Rank", rows),
     ]
     root = ET.fromstring(plot(title, panels))
@@ -56,6 +57,21 @@ def test_an_empty_panel_says_so() -> None:
     assert words(plot("x", [Series("KALE", [], []), Rank("rank", [])])).count("nothing yet") == 2
 
 
-@pytest.mark.parametrize(("most", "top"), [(0, 1), (0.3, 0.5), (1, 1), (1.1, 2), (49, 50), (51, 100)])
-def test_axes_end_at_round_numbers(most: float, top: float) -> None:
-    assert nice(most) == pytest.approx(top)
+@given(st.floats(1e-9, 1e15))
+def test_axes_have_round_steps_and_few_of_them(most: float) -> None:
+    step = step_of(most)
+    assert most / 5.000001 <= step <= most * 1.000001  # at least one step, at most five
+    assert f"{step:e}"[0] in "125"
+
+
+@pytest.mark.parametrize(("most", "step"), [(0, 1), (1, 0.2), (1.1, 0.5), (5, 1), (49, 10), (51, 20)])
+def test_steps_are_those_that_people_count_in(most: float, step: float) -> None:
+    assert step_of(most) == pytest.approx(step)
+
+
+def test_what_was_planned_is_marked_and_named_and_what_matters_stands_on_top() -> None:
+    svg = plot("x", [Series("KALE", ["mon", "tue"], [5.0, 8.0], planned=[10.0, None])], [("KALE", "13.0")])
+    assert words(svg)[:3] == ["x", "13.0", "KALE"]
+    assert "planned" in words(svg)
+    assert svg.count('stroke-width="3"') == 2  # one mark, one in the key
+    assert "planned" not in words(plot("x", [Series("KALE", ["mon"], [5.0], planned=[None])]))

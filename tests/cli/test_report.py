@@ -142,7 +142,14 @@ def test_the_picture_has_earnings_ranks_and_the_hash_rate(desk: Desk) -> None:
     code, _, err = desk.run("report", "--since", "all", "--plot", "picture.svg")
     drawn = (desk.folder / "picture.svg").read_text(encoding="utf-8")
     assert (code, "drew picture.svg" in err) == (0, True)
-    for words in ("KALE earned by day", "KALE earned by farmer", "Hash rate by day, MH/s", "farmer-2"):
+    for words in (
+        "KALE earned by day",
+        "KALE earned by farmer",
+        "Hash rate by day, MH/s",
+        "farmer-2",
+        "10 Oct",
+        "MH/s on average",
+    ):
         assert words in drawn
     assert "nothing yet" not in drawn
 

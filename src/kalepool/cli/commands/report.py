@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from kalepool.core.reports import Line
     from kalepool.services.reporting import Report
 
-_MEGA: Final = 1e6
 _COUNTS: Final = ("missed", "planted", "worked", "harvested", "forfeited", "expired")
 _AMOUNTS: Final = (
     ("staked", "staked"),
@@ -92,25 +91,11 @@ def report(
 
 
 def _write_plot(output: Output, pool: Pool, since: str, file: Path) -> None:
-    from kalepool.cli.plots import Rank, Series, plot  # noqa: PLC0415
+    from kalepool.cli.report_plot import draw  # noqa: PLC0415 - not needed without --plot
     from kalepool.core.reports import By  # noqa: PLC0415
 
-    hashed = pool.reporting.hashed(since)
     days, farmers = (pool.reporting.report(by, since) for by in (By.DAY, By.FARMER))
-    labels = [line.key for line in days.lines]
-    panels: list[Series | Rank] = [
-        Series("KALE earned by day", labels, [line.reward / STROOPS_PER_UNIT for line in days.lines]),
-        Series("Hash rate by day, MH/s", [day.key for day in hashed], [day.rate / _MEGA for day in hashed]),
-        Series(
-            "XLM paid in fees by day",
-            labels,
-            [line.fees / STROOPS_PER_UNIT for line in days.lines],
-            joined=True,
-        ),
-        Rank("KALE earned by farmer", [(line.key, line.reward / STROOPS_PER_UNIT) for line in farmers.lines]),
-    ]
-    start = "the beginning" if days.since is None else instant(days.since)
-    drawn = plot(f"From {start} to {instant(days.until)}", panels)
+    drawn = draw(days, farmers, pool.reporting.hashed(since))
     try:
         file.write_text(drawn, encoding="utf-8")
     except OSError as error:
