@@ -644,6 +644,7 @@ class Pool:
             plant_ahead=config.flag("mining.open_blocks"),
             skip_losing=named.skip_losing or config.flag("mining.skip_losing"),
             push=config.flag("mining.push_beyond_cap"),
+            for_pool=config.text("mining.for_whom") == "pool",
             fixed=named.fixed and self._fixed,
         )
 

@@ -231,6 +231,12 @@ KEYS: Final[tuple[Key, ...]] = (
         "When everybody has all zeros that count, hash on for one more, which lifts the next block's range.",
         _flag,
     ),
+    Key(
+        "mining.for_whom",
+        "everybody",
+        "Whose KALE is made the most of: everybody's alike, or the pool's part alone (unequal terms then get unequal hashes).",
+        _one_of("everybody", "pool"),
+    ),
     Key("mining.open_blocks", True, "Open the next block with our own plants when it is due.", _flag),
     Key(
         "harvest.channels",

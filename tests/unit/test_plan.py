@@ -370,14 +370,30 @@ def test_whatever_is_seen_plans_keep_to_balance_range_and_block_and_leave_nobody
     told |= {aim.lane.farmer for aim in made.aims}
     assert isinstance(made.actions[-1], Wait)
     assert made.actions[-1].until >= pace.now
-    inverted = (
-        block.max_gap < block.min_gap
-        or block.max_stake < block.min_stake
-        or block.max_zeros < block.min_zeros
-    )
-    for lane in lanes:
-        planted_now = (lane.address, INDEX) in pails or (lane.address, INDEX + 1) in pails
-        assert lane.farmer in told or (planted_now and (not lane.works or inverted)) or not lane.plants
+    # Whoever is not told of by an action or the ledger of his work is told why.
+    assert told >= by_number.keys()
+    assert all(skip.reason for skip in made.skips)
+
+
+def test_stakes_change_nothing_about_who_is_hashed_for() -> None:
+    """Stake and zeros add up in a weight; they do not multiply."""
+    pace = at(20)
+    lanes = [replace(LANE, farmer=n, address=f"G{n}") for n in (1, 2, 3)]
+    stakes = dict(zip(lanes, (0, 5 * KALE, 1_000 * KALE), strict=True))
+    pails = {(lane.address, INDEX): Pail(FIRST + 1, stake) for lane, stake in stakes.items()}
+    made = plan(snapshot(pace, pails), lanes, STEADY, pace, OUTLOOK)
+    assert [(grind.weight, grind.cap) for grind in only(Grind, made) if isinstance(grind, Grind)] == [
+        (1, 9)
+    ] * 3
+
+
+def test_one_farmer_alone_gets_all_there_is() -> None:
+    pace, quiet = at(260), replace(OUTLOOK, others_parts=0.0)
+    lane = replace(LANE, proof=proof(9))
+    (work,) = only(SubmitWork, plan(snapshot(pace, planted()), [lane], STEADY, pace, quiet))
+    assert isinstance(work, SubmitWork)
+    assert work.block == INDEX
+    assert only(Plant, plan(snapshot(at(10)), [LANE], STEADY, at(10), quiet))
 
 
 def test_lives_are_counted_between_neighbouring_blocks_alone() -> None:

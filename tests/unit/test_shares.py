@@ -20,6 +20,7 @@ from kalepool.core.shares import (
     Split,
     claim_of,
     discharged,
+    interest_of,
     loss_of,
     loss_postings,
     owed,
@@ -165,3 +166,11 @@ def test_what_is_owed_from_a_wallet_and_not_yet_promised_is_spoken_for() -> None
     found = spoken_for(reserved, {**owed_now, ("owed:pool:9", KALE): 1}, {3: "GW"})
     assert found[("account:GW", KALE)] == 10 + 3 + 2
     assert spoken_for({}, {("owed:pool:3", KALE): 2}, {3: "GW"}) == {("account:GW", KALE): 2}
+
+
+@given(BPS, BPS)
+def test_the_pools_interest_is_what_it_gets_of_a_reward_and_everybodys_is_all(share: int, fee: int) -> None:
+    terms = Terms(share_bps=share, fee_bps=fee)
+    parts = split(10**15, share_bps=share, fee_bps=fee)
+    assert interest_of(terms, for_pool=True) == pytest.approx((parts.fee + parts.pool) / 10**15, abs=1e-9)
+    assert interest_of(terms, for_pool=False) == 1

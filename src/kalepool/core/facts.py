@@ -21,6 +21,10 @@ POOL_READINGS: Final = "liquidity-pool"
 """What the liquidity pool told lately, as ``core.prices.Readings`` writes it."""
 
 
+FEES_PAID: Final = "fees-paid"
+"""What the latest calls of each kind cost, in thousandths of what the model says."""
+
+
 def opening(address: str) -> str:
     """Name the fact that an account's balance was taken into the books: the ledger in which it was read."""
     return f"opening:{address}"

@@ -85,14 +85,31 @@ def plan(
     reaping = harvests(snapshot, lanes, policy)
     busy = bool(planting or sending or reaping)
     wait = _wait(snapshot, lanes, aims, policy, pace, busy=busy)
+    told = {one.farmer for some in (planting, grinds, sending, reaping, unplanted, resting) for one in some}
+    told.update(aim.lane.farmer for aim in aims)
     idle = [
-        Skip(lane.farmer, "the pool neither plants nor works for him")
+        Skip(lane.farmer, _idle(lane, snapshot, workable=situation is not None))
         for lane in lanes
-        if not (lane.plants or lane.works)
+        if lane.farmer not in told
     ]
     return Plan(
         (*planting, *grinds, *sending, *reaping, wait), (*unplanted, *resting, *idle), tuple(aims), situation
     )
+
+
+def _idle(lane: Lane, snapshot: Snapshot, *, workable: bool) -> str:
+    """Say why nothing is done for a farmer of whom nothing else was said."""
+    index = snapshot.farm.index
+    if not (lane.plants or lane.works):
+        return "the pool neither plants nor works for him"
+    if (lane.address, index) in snapshot.pails:
+        if not lane.works:
+            return f"planted in block {index}, but the pool does not work for him now"
+        if not workable:
+            return f"planted in block {index}, whose ranges are inverted: the contract refuses every work"
+    if not lane.plants:
+        return "the pool does not plant for him now"
+    return f"planted in block {index + 1} already"
 
 
 def _wait(

@@ -86,6 +86,18 @@ def split(reward: int, *, share_bps: int, fee_bps: int) -> Split:
     return Split(fee, farmer, reward - fee - farmer)
 
 
+def interest_of(terms: Terms, *, for_pool: bool) -> float:
+    """Give the part of a farmer's reward that counts in what is made the most of, 0 to 1.
+
+    Args:
+        terms: his.
+        for_pool: whether that is the pool's part alone; all of it otherwise, whoever gets it.
+    """
+    if not for_pool:
+        return 1.0
+    return 1 - (BPS - terms.fee_bps) * terms.share_bps / BPS**2
+
+
 def owed(claim: Claim, farmer: int) -> str:
     """Name the account of what is still to be paid on account of a farmer."""
     return f"{OWED}{claim}:{farmer}"

@@ -66,6 +66,7 @@ class Policy:
         skip_losing: leave out farmers whose block costs more than it earns, where a price is known.
         harvest_from: blocks that a harvest gathers at least, whatever the terms say, or None to follow them.
         fixed: what the operator has fixed, or None to plan it.
+        for_pool: the pool's part of each reward is made the most of, and not what all get together.
         at_once: every work is due now: the pool is stopping, or somebody works by hand.
     """
 
@@ -81,6 +82,7 @@ class Policy:
     skip_losing: bool = False
     harvest_from: int | None = None
     fixed: Fixed | None = None
+    for_pool: bool = False
     at_once: bool = False
 
 

@@ -10,6 +10,7 @@ from kalepool.core.farmers import Custody, FarmerState
 from kalepool.core.intents import Kind, State, pail_of
 from kalepool.core.postings import KALE, account
 from kalepool.core.rounds import Lane
+from kalepool.core.shares import interest_of
 from kalepool.services.observing import kept
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ def make_lanes(
     *,
     index: int,
     every: int | None,
+    for_pool: bool = False,
     debtors: frozenset[int] = frozenset(),
 ) -> list[Lane]:
     """Make a lane of each farmer that the pool looks after.
@@ -159,6 +161,7 @@ def make_lanes(
         proofs: the best by farmer.
         index: FarmIndex.
         every: harvest after so many blocks whatever the terms say; None to follow them.
+        for_pool: whether the pool's part of rewards is made the most of.
         debtors: farmers who owe the pool more than they may: nothing is worked for them.
     """
     plants: dict[int, set[int]] = defaultdict(set)
@@ -184,6 +187,7 @@ def make_lanes(
                 under_way=frozenset(plants[farmer.number]),
                 working=(farmer.number, index) in under_way.works,
                 harvest_every=every or farmer.terms.harvest_every,
+                interest=interest_of(farmer.terms, for_pool=for_pool),
             )
         )
     return lanes

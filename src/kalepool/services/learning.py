@@ -12,6 +12,7 @@ from kalepool.core.facts import DELAYS
 from kalepool.core.intents import Kind
 from kalepool.core.records import PailState
 from kalepool.core.strategy import Outlook, lives_of
+from kalepool.services.costs import Costs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,6 +48,7 @@ class Learner:
         self._pails = pails
         self._facts = facts
         self._pricer = pricer
+        self._costs = Costs(facts)
         self._delays = deque(_parsed(facts.get(DELAYS)), _DELAYS_KEPT)
         self._sent: dict[tuple[Kind, tuple[str, ...]], int] = {}
         self._rates: deque[float] = deque(maxlen=_RATES_KEPT)
@@ -58,18 +60,27 @@ class Learner:
         if kind in _TIMED:
             self._sent.setdefault((kind, tuple(items)), ledger)
 
-    def landed(self, kind: Kind, items: Iterable[str], ledger: int) -> None:
-        """Take note of the ledger that one landed in; of one that left in another life nothing is learned."""
+    def landed(self, kind: Kind, items: Sequence[str], ledger: int, charged: int) -> None:
+        """Take note of the ledger that one landed in, and what it cost; one that left in another life tells no delay.
+
+        Args:
+            kind: of call.
+            items: that it covered: for a harvest a pail each.
+            ledger: which it landed in.
+            charged: its fee, stroops.
+        """
+        self._costs.note(kind, len(items), charged)
         sent = self._sent.pop((kind, tuple(items)), None)
         if sent is not None:
             self._delays.append(max(ledger - sent, 1))
 
     def save(self) -> None:
-        """Keep delays and prices over a restart; forget what never landed."""
+        """Keep delays, prices and fees over a restart; forget what never landed."""
         newest = max(self._sent.values(), default=0)
         self._sent = {key: at for key, at in self._sent.items() if at > newest - _FORGOTTEN_AFTER}
         self._facts.put(DELAYS, " ".join(map(str, self._delays)))
         self._pricer.save()
+        self._costs.save()
 
     def outlook(self, hashrate: float) -> Outlook:
         """Give what has been learned; past blocks are read again when a new one is known.
@@ -91,6 +102,7 @@ class Learner:
             others_parts=others,
             hashrate=median(self._rates) if self._rates else 0.0,
             kale_price=self._pricer.price(0 if latest is None else latest.index).estimate,
+            fees=self._costs.fees,
             forfeit_risk=risk,
         )
 

@@ -14,6 +14,7 @@ from kalepool.core.farmers import Custody, FarmerState
 from kalepool.core.postings import KALE, account
 from kalepool.core.records import PailState
 from kalepool.core.rounds import plan
+from kalepool.core.shares import interest_of
 from kalepool.core.strategy import Pace
 from kalepool.errors import ConfigError
 
@@ -141,7 +142,7 @@ def planned(
     if current is not None:
         found = grinds.load(snapshot.farm.index, current.block.entropy)
         proofs = {grind.farmer: grind.best for grind in found if grind.best is not None}
-    lanes = [_lane(farmer, seen, reserved, proofs) for farmer in active]
+    lanes = [_lane(farmer, seen, reserved, proofs, for_pool=policy.for_pool) for farmer in active]
     market = worth = None
     if current is not None and is_valid(current.block):
         market = market_of(snapshot.farm.index, current.block, outlook.others_parts, _ours(lanes))
@@ -161,7 +162,12 @@ def _ours(lanes: Sequence[Lane]) -> float:
 
 
 def _lane(
-    farmer: Farmer, seen: Seen, reserved: Mapping[tuple[str, str], int], proofs: Mapping[int, Proof]
+    farmer: Farmer,
+    seen: Seen,
+    reserved: Mapping[tuple[str, str], int],
+    proofs: Mapping[int, Proof],
+    *,
+    for_pool: bool,
 ) -> Lane:
     balance = seen.balances.get(farmer.address)
     available = (
@@ -176,4 +182,5 @@ def _lane(
         available=available,
         proof=proofs.get(farmer.number),
         harvest_every=farmer.terms.harvest_every,
+        interest=interest_of(farmer.terms, for_pool=for_pool),
     )

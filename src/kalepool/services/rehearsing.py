@@ -86,6 +86,7 @@ async def _lanes(means: Means, farmers: dict[int, Farmer], snapshot: Snapshot) -
         proofs,
         index=snapshot.farm.index,
         every=None,
+        for_pool=means.policy.for_pool,
     )
 
 

@@ -104,7 +104,9 @@ class Tender:
         closed = observed.closed
         for one in closed:
             if one.landed is not None:
-                means.learner.landed(one.intent.kind, one.intent.items, one.landed.ledger)
+                means.learner.landed(
+                    one.intent.kind, one.intent.items, one.landed.ledger, one.landed.fee_charged
+                )
         with means.store.atomic():
             changes = self.observer.record(snapshot, pace)
             self._save_view(look, rate)
@@ -261,6 +263,7 @@ class Tender:
             self._means.grinder.proofs(),
             index=look.snapshot.farm.index,
             every=self._every,
+            for_pool=self._means.policy.for_pool,
             debtors=debtors,
         )
 
