@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalepool.core.chain import DatedBlock, DatedPail, Snapshot
 from kalepool.core.contract import new_record, roll_over
+from kalepool.core.economics import is_valid
 from kalepool.core.farm import Block, Farm, Pail, Proof
 from kalepool.core.records import BlockRecord
 from kalepool.core.rounds import Action, Grind, Harvest, Lane, Plan, Plant, SubmitWork, Wait, plan
@@ -373,6 +374,30 @@ def test_whatever_is_seen_plans_keep_to_balance_range_and_block_and_leave_nobody
     # Whoever is not told of by an action or the ledger of his work is told why.
     assert told >= by_number.keys()
     assert all(skip.reason for skip in made.skips)
+
+
+@settings(max_examples=25)
+@given(
+    RANGES.filter(is_valid), OUTLOOKS, st.integers(0, 2**40), st.integers(0, 20), st.integers(0, 12),
+    st.sampled_from([*POLICIES.values()]),
+)  # fmt: skip
+def test_whatever_was_learned_a_work_is_sent_once_and_while_blocks_are_known_to_stay_open(
+    block: Block, outlook: Outlook, stake: int, planted_after: int, zeros: int, policy: Policy
+) -> None:
+    pail, lane = Pail(FIRST + planted_after, stake), replace(LANE, proof=proof(zeros))
+    sent_at = []
+    for ledger in range(planted_after, 80):
+        pace = at(ledger * SECONDS)
+        works = only(
+            SubmitWork, plan(snapshot(pace, {("G1", INDEX): pail}, block), [lane], policy, pace, outlook)
+        )
+        if works:
+            sent_at.append(ledger * SECONDS)
+            assert len(works) == 1
+            # Landed, and no better proof found since.
+            pail = replace(pail, gap=pace.ledger + 1 - pail.sequence, zeros=zeros)
+    assert len(sent_at) == 1
+    assert sent_at[0] + SECONDS <= max(300.0, *outlook.lives, 0.0)
 
 
 def test_stakes_change_nothing_about_who_is_hashed_for() -> None:
