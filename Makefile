@@ -10,9 +10,9 @@ JS_READY := $(JS)/node_modules/.ready
 
 SEEDS ?= 100
 
-.PHONY: demo test fuzz binary binary-test lint native-test pytest simulate mutants clean setup check-tools js-test-setup js-test-setup-if-possible
+.PHONY: demo test fuzz binary binary-test lint native-test pytest simulate fresh-seeds mutants clean setup check-tools js-test-setup js-test-setup-if-possible
 
-test: lint native-test js-test-setup-if-possible pytest binary-test
+test: lint native-test js-test-setup-if-possible pytest fresh-seeds binary-test
 
 setup: $(READY)
 
@@ -65,6 +65,10 @@ fuzz: $(READY)
 # The whole pool under faults, so many seeds of it; a seed that finds something is printed with how to replay it.
 simulate: $(READY)
 	$(BIN)/python -m tests.faults.simulate --seeds $(SEEDS)
+
+# Seeds that belong to this commit alone, as many as two minutes take. One that finds something is printed likewise.
+fresh-seeds: $(READY)
+	$(BIN)/python -m tests.faults.simulate --fresh --seconds 120
 
 # Mistakes put in on purpose: the simulation must find each. Every change of the program makes other runs, so a search.
 mutants: $(READY)

@@ -18,12 +18,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from new_pool import new_pool
+
 from kalepool.benchmark import measure
-from kalepool.bootstrap import Pool
-from kalepool.config import load
-from kalepool.core.roster import Applicant, numbered
-from kalepool.founding import Place, complete, make_vault, new_phrase
-from kalepool.secret import Secret
 from kalepool.services.mining import Mining
 from kalepool.services.stopping import Goal
 
@@ -42,34 +39,25 @@ def bench() -> float:
 
 async def mined(url: str, folder: Path, farmers: int, seconds: float) -> float:
     """Mine for so many seconds of hashing; give hashes a second."""
-    config = load(None, {"HOME": str(folder)}, folder, {"network.rpc": (url,)})
-    passphrase = Secret.from_text("for a benchmark")
-    place = Place(config, folder / "kalepool.toml")
-    make_vault(place, passphrase=passphrase, phrase=new_phrase(place, passphrase, None, None))
-    complete(place)
     planted = asyncio.Event()
 
     def listen(events: list[Event]) -> None:
         if any(event.name == "planted" for event in events):
             planted.set()
 
-    with Pool(config, "mine", lambda: passphrase) as pool:
-        async with pool.online():
-            await pool.rpc.ask_friendbot(pool.vault.operator)
-            added = pool.onboarding.add([Applicant(name) for name in numbered("farmer", farmers)])
-            await pool.funding.fund(await pool.funding.survey(added))
-            mining = Mining(pool.means, Goal(), [listen])  # type: ignore[list-item]
-            task = asyncio.create_task(mining.run())
-            await asyncio.wait_for(planted.wait(), PATIENCE_S)
-            await asyncio.sleep(5)
-            # The engine's own count: jobs come and go as the planner aims it, and take theirs with them.
-            before, began = pool.miner.stats().hashes, time.monotonic()
-            await asyncio.sleep(seconds)
-            rate = (pool.miner.stats().hashes - before) / (time.monotonic() - began)
-            mining.request_stop()
-            mining.request_stop()
-            await task
-            return rate
+    async with new_pool(url, folder, farmers) as pool:
+        mining = Mining(pool.means, Goal(), [listen])  # type: ignore[list-item]
+        task = asyncio.create_task(mining.run())
+        await asyncio.wait_for(planted.wait(), PATIENCE_S)
+        await asyncio.sleep(5)
+        # The engine's own count: jobs come and go as the planner aims it, and take theirs with them.
+        before, began = pool.miner.stats().hashes, time.monotonic()
+        await asyncio.sleep(seconds)
+        rate = (pool.miner.stats().hashes - before) / (time.monotonic() - began)
+        mining.request_stop()
+        mining.request_stop()
+        await task
+        return rate
 
 
 def main() -> None:

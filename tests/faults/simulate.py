@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _LONGEST_S = 90
+_ENOUGH = 10_000
 _TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(_TESTS), str(_TESTS.parent / "src")]
 
@@ -30,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="one seed")
     parser.add_argument("--seeds", type=int, default=20, help="so many seeds")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--fresh", action="store_true", help="seeds that belong to this commit alone")
     parser.add_argument("--seconds", type=float, help="begin no more seeds after so long")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once")
     parser.add_argument("--trace", action="store_true", help="print everything that happens")
@@ -41,7 +44,26 @@ def main(arguments: list[str] | None = None) -> int:
         os.execv(sys.executable, [sys.executable, "-m", "tests.faults.simulate", *sys.argv[1:]])
     if given.seed is not None:
         return _one(given.seed, trace=given.trace, mutant=given.mutant)
+    if given.fresh:
+        given.first, given.seeds = _first_of_this_commit(), _ENOUGH
+        say(f"fresh seeds from {given.first} on")
     return _many(given)
+
+
+def _first_of_this_commit() -> int:
+    """Give a seed that each commit has its own of, so that what a machine finds another finds too.
+
+    Without git, one that no run has had.
+    """
+    asked = subprocess.run(
+        ["git", "rev-parse", "HEAD"],
+        cwd=_TESTS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    commit = asked.stdout.strip()
+    return int(commit[:8], 16) if commit else time.time_ns() % 2**32
 
 
 def say(line: str) -> None:
