@@ -326,7 +326,12 @@ class Pool:
         # It tells of every request on the program's own log, with URLs that may hold a key.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         rate = self.config.number("network.requests_per_second") or self.known.requests_per_second
-        settings = RpcSettings(requests_per_second=rate, burst=max(10, int(2 * rate)), limits=self._limits())
+        settings = RpcSettings(
+            requests_per_second=rate,
+            burst=max(10, int(2 * rate)),
+            ledgers_per_second=self.known.ledgers_per_second,
+            limits=self._limits(),
+        )
         return RpcClient(
             self.config.texts("network.rpc") or self.known.rpc,
             self.known.passphrase,

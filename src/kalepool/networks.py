@@ -21,6 +21,7 @@ class KnownNetwork:
         tractor: harvests many blocks in a call, C address; empty where none is known.
         rpc: public nodes, in the order in which they are asked.
         requests_per_second: what one public node bears, as far as is known.
+        ledgers_per_second: more than it closes; a local network may run faster than the clock.
     """
 
     name: str
@@ -30,6 +31,7 @@ class KnownNetwork:
     tractor: str
     rpc: tuple[str, ...]
     requests_per_second: float
+    ledgers_per_second: float
 
 
 _KNOWN: Final = (
@@ -41,6 +43,7 @@ _KNOWN: Final = (
         tractor="CDLHP63EWBGPAFYYJEJPTJM6F2LZMS6VRAY2IZWKKANHOFAU2YYIBICK",
         rpc=(f"http://127.0.0.1:{DEVNET_PORT}",),
         requests_per_second=1_000.0,
+        ledgers_per_second=1_000.0,
     ),
     KnownNetwork(
         name="testnet",
@@ -50,6 +53,7 @@ _KNOWN: Final = (
         tractor="",
         rpc=("https://soroban-testnet.stellar.org",),
         requests_per_second=1.0,
+        ledgers_per_second=1.0,
     ),
     KnownNetwork(
         name="mainnet",
@@ -63,6 +67,7 @@ _KNOWN: Final = (
             "https://rpc.lightsail.network/",
         ),
         requests_per_second=1.0,
+        ledgers_per_second=1.0,
     ),
 )
 

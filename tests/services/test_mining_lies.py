@@ -98,6 +98,13 @@ def behind(shift: Shift, method: str, result: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def ahead(shift: Shift, method: str, result: dict[str, Any]) -> dict[str, Any]:
+    """Say, once mining is under way, that the network stands far beyond where it stands."""
+    if "latestLedger" in result and shift.told(Name.PLANTED):
+        result["latestLedger"] += 10_000_000
+    return result
+
+
 LIES: dict[str, Lie] = {
     "fees": resources(inflate),
     "footprint": resources(widen),
@@ -105,6 +112,7 @@ LIES: dict[str, Lie] = {
     "entries of another contract": of_another_contract,
     "entries of another block": of_another_block,
     "behind": behind,
+    "ahead": ahead,
 }
 
 

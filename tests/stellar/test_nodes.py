@@ -262,3 +262,43 @@ def test_many_transactions_are_asked_for_ten_a_request_of_one_node() -> None:
     run(pool.chain.find_all(["00" * 32] * 25))
     assert pool.transport.paths == ["/"] * (1 + 3)
     assert pool.rpc_client.counts.calls["getTransaction"] == 25
+
+
+BOUNDED = replace(FAST, ledgers_per_second=1.0)
+
+
+def leaping(pool: Pool, *paths: str) -> None:
+    """Let nodes say from now on that the network is a hundred thousand ledgers further."""
+
+    def change(path: str, method: str, result: dict[str, Any]) -> dict[str, Any]:
+        if method == "getHealth" and path in paths:
+            return result | {"latestLedger": result["latestLedger"] + 100_000}
+        return result
+
+    pool.transport.change = change
+
+
+def test_a_node_that_leaps_ahead_is_left_for_one_that_does_not() -> None:
+    pool = two_nodes(BOUNDED)
+    pool.close(5)
+    run(pool.chain.tip())
+    leaping(pool, "/")
+    tip = run(pool.chain.tip())
+    assert (tip.node, tip.ledger) == (SECOND_NODE, pool.ledger.latest.sequence)
+
+
+def test_where_every_node_leaps_the_machine_slept() -> None:
+    pool = two_nodes(BOUNDED)
+    pool.close(5)
+    run(pool.chain.tip())
+    leaping(pool, "/", "/nodes/second")
+    assert run(pool.chain.tip()).ledger == pool.ledger.latest.sequence + 100_000
+
+
+def test_the_only_node_that_serves_is_believed() -> None:
+    pool = two_nodes(BOUNDED)
+    pool.close(5)
+    run(pool.chain.tip())
+    pool.devnet.change_node("second", {"no_answer": 1.0})
+    leaping(pool, "/")
+    assert run(pool.chain.tip()).ledger == pool.ledger.latest.sequence + 100_000

@@ -7,6 +7,7 @@ envelope may be sent again is for whoever keeps the journal to decide.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ _T = TypeVar("_T")
 
 _NETWORK_CALL: Final = Call("getNetwork", {})
 _KNOWN_FOR_A_REFERENCE: Final = 3
+_LEEWAY_S: Final = 60.0
+"""Nodes see ledgers late, and so do we."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class RpcSettings:
         patience_s: longest wait for a node that may be asked.
         behind_ledgers: a node further behind the others than this is not listened to.
         distrust_s: a node that said what was not true is not asked for so long.
+        ledgers_per_second: more than the network closes; a node that is further on than that
+            allows is not listened to, unless the others say the same.
         limits: of every request.
     """
 
@@ -57,6 +62,7 @@ class RpcSettings:
     patience_s: float = 15.0
     behind_ledgers: int = 3
     distrust_s: float = 300.0
+    ledgers_per_second: float = math.inf
     limits: Limits = field(default_factory=Limits)
 
 
@@ -81,6 +87,7 @@ class _Node:
     is_known: bool = False  # it has said that it is on our network
     is_foreign: bool = False  # it has said that it is on another one
     ledger: int | None = None
+    leap: int | None = None  # how far on it says the network is, where that was not believed
     trouble: str = ""  # why it rests
 
 
@@ -122,6 +129,7 @@ class RpcClient:
         self._monotonic = monotonic
         self._sleep = sleep
         self._next_id = 1
+        self._reached: tuple[int, float] | None = None  # a ledger that was believed, and when
         self._nodes = [
             _Node(name, url, Pace(self._settings.requests_per_second, self._settings.burst))
             for name, url in zip(names_of(urls), urls, strict=True)
@@ -254,10 +262,19 @@ class RpcClient:
         """Note how far a node sees.
 
         Raises:
-            RetryableError: when that is too far behind the others.
+            RetryableError: when that is too far behind the others, or further on than the
+                network can have come since it was last seen, and no other node says so too.
         """
-        seen = {node.name: node for node in self._nodes}
-        seen[answer.node].ledger = ledger
+        node = {node.name: node for node in self._nodes}[answer.node]
+        if self._is_leap(ledger):
+            node.leap = ledger
+            if self._is_alone(node, ledger):
+                raise RetryableError(
+                    f"the node {answer.node} is at ledger {ledger}, further than the network can have come",
+                    hint="try again, or configure another node",
+                )
+        node.leap, node.ledger = None, ledger
+        self._reached = ledger, self._monotonic()
         ledgers = sorted(node.ledger for node in self._nodes if node.ledger is not None)
         # With three or more, a single node that runs ahead, or lies, does not make the others old.
         reference = ledgers[-2] if len(ledgers) >= _KNOWN_FOR_A_REFERENCE else ledgers[-1]
@@ -266,6 +283,24 @@ class RpcClient:
                 f"the node {answer.node} is {reference - ledger} ledgers behind the others",
                 hint="try again, or configure another node",
             )
+
+    def _is_leap(self, ledger: int) -> bool:
+        if self._reached is None:
+            return False
+        reached, when = self._reached
+        elapsed = self._monotonic() - when + _LEEWAY_S
+        return ledger > reached + elapsed * self._settings.ledgers_per_second
+
+    def _is_alone(self, node: _Node, ledger: int) -> bool:
+        """Tell whether another node that serves does not say that the network is so far on.
+
+        A machine that slept sees every node leap; and where there is no other, there is nobody to ask.
+        """
+        near = _LEEWAY_S * self._settings.ledgers_per_second
+        others = [one for one in self._nodes if one is not node and not one.is_foreign]
+        if any(one.leap is not None and abs(one.leap - ledger) <= near for one in others):
+            return False
+        return any(not one.trouble for one in others)
 
     async def _converse_once(self, talk: Callable[[Ask], Awaitable[_T]], besides: Collection[str]) -> _T:
         node = await self._known_node(besides)
