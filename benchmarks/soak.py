@@ -3,7 +3,7 @@
     python benchmarks/soak.py [--hours 24] [--farmers 50] [--speed 20]
 
 Pool, engine and a devnet with twelve neighbours share one process and one event loop; requests go over a real
-socket. The devnet forgets ledgers after an hour, so that what it remembers does not grow for a day. A line for
+socket. The devnet forgets ledgers after an hour and pails after two, so that what it remembers does not grow for a day. A line for
 each hour of network time:
 
 - memory: resident, of devnet and pool together, and the store's files;
@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 BLOCKS_AN_HOUR = 12
 TICK_S = 0.1
 NEIGHBOURS = 12
-HISTORY = 720
+MEMORY = 720
+"""Ledgers, an hour."""
 HEAD = (
     f"{'hour':>4} {'pails':>6} {'missed':>6} {'memory MB':>9} {'store MB':>8} {'CPU ms/tx':>9} "
     f"{'lag ms 99%':>10} {'worst':>6} {'plants':>6} {'worst':>5}"
@@ -153,7 +154,11 @@ async def network(speed: float) -> AsyncIterator[str]:
     """Run a devnet in this process; give its URL."""
     listener = listen(0)
     url = f"http://{HOST}:{listener.getsockname()[1]}"
-    devnet = Devnet(LedgerSettings(genesis_time=genesis_time(speed), history_ledgers=HISTORY), None, url)
+    devnet = Devnet(
+        LedgerSettings(genesis_time=genesis_time(speed), history_ledgers=MEMORY, temporary_ttl=2 * MEMORY),
+        None,
+        url,
+    )
     Neighbours(devnet.ledger, NEIGHBOURS, 1)
     server = Server(devnet, listener, speed=speed)
     serving = asyncio.create_task(server.run())

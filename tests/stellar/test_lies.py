@@ -397,7 +397,7 @@ def test_what_a_newer_protocol_writes_is_an_error_of_ours_wherever_it_stands(nam
         words = len(raw) // 4
         for at in range(0, len(raw), 4 * (1 + words // MOST_WORDS)):
             answers = copy.deepcopy(recorded)
-            parent = answers
+            parent: Any = answers
             for step in path[:-1]:
                 parent = parent[step]
             parent[path[-1]] = base64.b64encode(raw[:at] + NEWER + raw[at + 4 :]).decode()
