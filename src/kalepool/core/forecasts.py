@@ -7,6 +7,7 @@ hashes until then and the estimate of the block's total. Nothing is decided by i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
@@ -91,9 +92,9 @@ def forecasts(aims: Sequence[Aim], situation: Situation) -> list[Forecast]:
         lane, pail = aim.lane, aim.pail
         best = -1 if lane.proof is None or lane.proof.index != situation.index else lane.proof.zeros
         gap = max(aim.ledger - 1 + delay - pail.sequence, 1)
-        # A sum of small steps: hashes in round numbers are the same for all, and cost one calculation.
+        # Whole hashes: many farmers have the same, and are calculated once.
         hashes = float(round(situation.speed * max(pace.close_of(aim.ledger - 1) - pace.now, 0)))
-        zeros = max(best, 0) + sum(chance(hashes, more) for more in range(max(best, 0) + 1, cap + 1))
+        zeros = _expected_zeros(hashes, max(best, 0), cap)
         part = expected_part((block.min_zeros, block.max_zeros), hashes, best)
         fixed = weigh(block, gap, pail.stake, 0)
         weight = fixed.gap + fixed.stake + max(part * situation.scales.full, 1.0)
@@ -108,6 +109,12 @@ def forecasts(aims: Sequence[Aim], situation: Situation) -> list[Forecast]:
         )
         for aim, gap, zeros, weight in found
     ]
+
+
+@lru_cache(maxsize=1_024)
+def _expected_zeros(hashes: float, best: int, cap: int) -> float:
+    """Give the expected zeros of the best proof after so many more hashes, none counted beyond the cap."""
+    return best + sum(chance(hashes, more) for more in range(best + 1, cap + 1))
 
 
 def outcome_of(block: int, planned: Iterable[Forecast], pails: Iterable[PailRecord]) -> Outcome | None:

@@ -1,6 +1,6 @@
 """What was planned, to be held against what came: a forecast beside each pail, and the hashes of each block.
 
-A forecast is at most eleven bytes of a pail's row: ledgers, thousandths of zeros, stroops.
+A forecast is about twelve bytes of a pail's row: ledgers, thousandths of zeros, stroops.
 """
 
 from __future__ import annotations
