@@ -40,6 +40,7 @@ class Shift:
         stead: the farmstead.
         events: everything told so far.
         at: what happens once a ledger has closed, by its sequence.
+        ledger_s: seconds of the machine's time in which a ledger of five network seconds passes.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Shift:
         self.events: list[Event] = []
         self.at: dict[int, Callable[[], None]] = {}
         self.slept = 0.0
+        self.ledger_s = 5.0
         self.pool = self._start()
         self.farmers = self.stead.add_farmers(self.pool, farmers, kale=kale) if farmers else []
         self.before = {farmer.address: self.balances(farmer.address) for farmer in self.farmers}
@@ -123,7 +125,7 @@ class Shift:
 
     async def _close_ledgers(self) -> None:
         while True:
-            await asyncio.sleep(5.0)
+            await asyncio.sleep(self.ledger_s)
             self._hash()
             self.stead.bench.close()
             action = self.at.pop(self.ledger.latest.sequence, None)

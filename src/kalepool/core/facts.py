@@ -25,6 +25,10 @@ FEES_PAID: Final = "fees-paid"
 """What the latest calls of each kind cost, in thousandths of what the model says."""
 
 
+HASH_RATE: Final = "hash-rate"
+"""Hashes a second that the machine did lately, a whole number."""
+
+
 def opening(address: str) -> str:
     """Name the fact that an account's balance was taken into the books: the ledger in which it was read."""
     return f"opening:{address}"

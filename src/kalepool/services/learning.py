@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from kalepool.core.contract import scale, weigh
 from kalepool.core.economics import is_valid, others_parts
-from kalepool.core.facts import DELAYS
+from kalepool.core.facts import DELAYS, HASH_RATE
 from kalepool.core.intents import Kind
 from kalepool.core.records import PailState
 from kalepool.core.strategy import Outlook, lives_of
@@ -51,7 +51,7 @@ class Learner:
         self._costs = Costs(facts)
         self._delays = deque(_parsed(facts.get(DELAYS)), _DELAYS_KEPT)
         self._sent: dict[tuple[Kind, tuple[str, ...]], int] = {}
-        self._rates: deque[float] = deque(maxlen=_RATES_KEPT)
+        self._rates: deque[float] = deque(map(float, _parsed(facts.get(HASH_RATE))), _RATES_KEPT)
         self._seen: int | None = None
         self._past: tuple[tuple[int, ...], float | None, float] = ((), None, 0.0)
 
@@ -75,10 +75,12 @@ class Learner:
             self._delays.append(max(ledger - sent, 1))
 
     def save(self) -> None:
-        """Keep delays, prices and fees over a restart; forget what never landed."""
+        """Keep delays, the hash rate, prices and fees over a restart; forget what never landed."""
         newest = max(self._sent.values(), default=0)
         self._sent = {key: at for key, at in self._sent.items() if at > newest - _FORGOTTEN_AFTER}
         self._facts.put(DELAYS, " ".join(map(str, self._delays)))
+        if self._rates:
+            self._facts.put(HASH_RATE, str(round(median(self._rates))))
         self._pricer.save()
         self._costs.save()
 

@@ -93,7 +93,7 @@ class Mining:
         self._count = HashCount(means)
         self._failures = 0
         self._looks = 0
-        self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)
+        self._samples: deque[tuple[float, float, int]] = deque(maxlen=_SAMPLES)
         self._told: Mapping[int, Proof] = {}
         self._told_zeros: dict[tuple[int, int], int] = {}
         self._why = ""
@@ -150,7 +150,7 @@ class Mining:
         self._means.lock.beat()
         before = self._tender.look
         try:
-            wait = await self._tender.round(self._rate())
+            wait = await self._tender.round(self._rate(), self._speed())
         except RetryableError as error:
             return self._back_off(error)
         self._failures = 0
@@ -200,7 +200,7 @@ class Mining:
         """Save what was found, tell of better proofs, and show that we live."""
         grinder = self._means.grinder
         grinder.save()
-        self._samples.append((self._means.monotonic(), grinder.hashes))
+        self._samples.append((self._means.monotonic(), self._means.clock.now(), grinder.hashes))
         look = self._tender.look
         if look is not None:
             self._count.note(look.snapshot.farm.index)
@@ -219,10 +219,19 @@ class Mining:
         self._teller.flush()
 
     def _rate(self) -> float:
+        """Give hashes a second, as the machine counts seconds: for people."""
+        return self._per_second(0)
+
+    def _speed(self) -> float:
+        """Give hashes a second of network time, by which plans are made: a local network's may run faster."""
+        return self._per_second(1)
+
+    def _per_second(self, clock: int) -> float:
         if len(self._samples) < 2:  # noqa: PLR2004 - a rate lies between two
             return 0.0
-        (begun, before), (ended, after) = self._samples[0], self._samples[-1]
-        return (after - before) / (ended - begun) if ended > begun else 0.0
+        first, last = self._samples[0], self._samples[-1]
+        seconds = last[clock] - first[clock]
+        return (last[2] - first[2]) / seconds if seconds > 0 else 0.0
 
     # The end
 

@@ -117,7 +117,7 @@ class Step:
 
     async def _look(self) -> None:
         self._means.lock.beat()
-        await self._tender.round(0.0)
+        await self._tender.round(0.0, 0.0)
         self._teller.flush()
 
     def _is_moving(self) -> bool:

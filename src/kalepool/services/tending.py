@@ -74,21 +74,22 @@ class Tender:
         self._terms_for: int | None = None
         self._terms: dict[int, Farmer] = {}
         self._bid_for: int | None = None
-        self._rate = 0.0
+        self._speed = 0.0
         self._price_note = ""
         self.look: Look | None = None
 
-    async def round(self, rate: float) -> Wait:
+    async def round(self, rate: float, speed: float) -> Wait:
         """Look once, and do what is to be done now; give when to look again.
 
         Args:
-            rate: hashes a second.
+            rate: hashes a second of the machine's time, to be shown.
+            speed: hashes a second of network time, to plan with.
 
         Raises:
             RetryableError: when the network does not answer.
             LockedError: when another process has taken over.
         """
-        means, self._rate = self._means, rate
+        means, self._speed = self._means, speed
         farmers = means.farmers.all()
         snapshot = await self._read(farmers)
         assert snapshot.tip is not None
@@ -199,7 +200,7 @@ class Tender:
         if may_plant:
             await self._learn(lanes, look, target)
         lanes = self._allowed(lanes, look, target, wrong_code, may_plant=may_plant)
-        made = plan(snapshot, lanes, self._policy(), pace, self._means.learner.outlook(self._rate))
+        made = plan(snapshot, lanes, self._policy(), pace, self._means.learner.outlook(self._speed))
         actions = made.actions
         self._foreteller.note(made, lanes)
         self._applier.aim(actions, look)
