@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from kalepool.adapters.store.owners import Owner
     from kalepool.adapters.store.pails import StoreBlocks, StorePails
     from kalepool.adapters.store.reports import StoreReports
+    from kalepool.adapters.store.roll_up import StoreRollUp
     from kalepool.adapters.store.views import StoreViews
     from kalepool.adapters.vault import Addresses, Vault
     from kalepool.config import Config
@@ -275,6 +276,12 @@ class Pool:
         from kalepool.adapters.store.facts import StoreFacts  # noqa: PLC0415
 
         return StoreFacts(self.store, self._now)
+
+    def roll_up(self, keep_days: int | None = None) -> StoreRollUp:
+        """Make what rolls the store up; days from the configuration where none are given."""
+        from kalepool.adapters.store.roll_up import StoreRollUp  # noqa: PLC0415
+
+        return StoreRollUp(self.store, keep_days or self.config.whole("store.keep_days"))
 
     @cached_property
     def audit(self) -> StoreAudit:
@@ -606,6 +613,7 @@ class Pool:
             receivables=self.receivables,
             learner=self.learner,
             pricer=self.pricer,
+            upkeep=self.roll_up(),
             operator=self.vault.operator,
             policy=self.policy,
             day_most=self.config.stroops("fees.day_most_xlm"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING
 
 from kalepool.core.facts import LAST_BACKUP
@@ -12,10 +13,12 @@ from kalepool.services.auditing import first_forged
 from kalepool.services.comparing import Comparison, compare
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from kalepool.bootstrap import Pool
     from kalepool.core.records import AuditRow
+    from kalepool.core.upkeep import Rolled
 
 
 def back_up(pool: Pool, target: Path) -> int:
@@ -43,6 +46,32 @@ def export(pool: Pool, folder: Path, *, as_json: bool) -> dict[str, int]:
     from kalepool.adapters.store.export import export as write  # noqa: PLC0415
 
     return write(pool.store, folder, as_json=as_json)
+
+
+def due(pool: Pool, keep_days: int | None) -> Rolled:
+    """Count what may be rolled up now; days to keep from the configuration where none are given."""
+    return pool.roll_up(keep_days).due()
+
+
+def compact(pool: Pool, keep_days: int | None, told: Callable[[int, int], None]) -> tuple[Rolled, int]:
+    """Roll up what is old, piece by piece; give what was done, and how many days were refused.
+
+    Cut off anywhere, it goes on where it was. The file does not shrink: what has become free is used again.
+
+    Args:
+        pool: whose store.
+        keep_days: days of pails kept one by one, or None for those configured.
+        told: is told how many pieces are done, twice: how many there are, nobody knows before.
+
+    Raises:
+        LockedError: when another process keeps the store busy.
+    """
+    roll_up = pool.roll_up(keep_days)
+    for pieces in count(1):
+        if not roll_up.step():
+            break
+        told(pieces, pieces)
+    return roll_up.done, len(roll_up.refused)
 
 
 def findings(pool: Pool, file: Path | None) -> list[str]:

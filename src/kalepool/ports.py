@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         View,
     )
     from kalepool.core.reports import By, HashedDay, Line, Overview
+    from kalepool.core.statements import FoldedDay
     from kalepool.core.statements import Payment as Paid
     from kalepool.secret import Secret
 
@@ -424,6 +425,9 @@ class Histories(Protocol):
     def harvests(self, farmer: int) -> Mapping[int, str]:
         """Give the hash, hex, of the transaction that harvested each block's pail, where it was ours."""
 
+    def days(self, farmer: int) -> list[FoldedDay]:
+        """Give the days of which a farmer's pails are folded, by time."""
+
 
 class Pails(Protocol):
     """What is known of every farmer's part in every block."""
@@ -548,10 +552,24 @@ class Reports(Protocol):
         """Give the addresses of the channel accounts, by number."""
 
     def lines(self, by: By, since: float | None) -> list[Line]:
-        """Give lines of blocks that opened at a network time or later; None for all pails."""
+        """Give lines of blocks that opened at a network time or later; None for all pails. A folded day counts whole."""
 
     def hashed(self, since: float | None) -> list[HashedDay]:
         """Give how much was hashed in each day's blocks, from those that opened at a network time on, or all."""
+
+    def folded_until(self) -> float | None:
+        """Give the network time before which days may be folded; None where none is."""
+
+
+class Upkeep(Protocol):
+    """Rolling up what is old in the store, beside the work that matters."""
+
+    def step(self) -> bool:
+        """Do one piece, of some milliseconds; False where there is nothing to do until another block is known.
+
+        Raises:
+            LockedError: when another process keeps the store busy.
+        """
 
 
 class Facts(Protocol):

@@ -9,9 +9,11 @@ import pytest
 
 from kalepool.core.facts import LAST_BACKUP, RESTORED, opening
 from kalepool.core.postings import account
+from kalepool.core.reports import By
 from support.desk import Desk
 from support.devnet import KALE, XLM
 from support.field_day import live_through
+from support.years import Past
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -200,3 +202,38 @@ def test_a_store_kept_busy_by_another_is_copied_all_the_same(
 def test_no_network_is_no_difference(desk: Desk) -> None:
     desk.farm.transport.change = lambda *_: {}
     assert desk.refuses("db", "verify", "--chain")[0] == 4
+
+
+def test_old_pails_are_rolled_up_and_said(desk: Desk) -> None:
+    with desk.farm.pool() as pool:
+        Past(pool.store).live(80)
+        told = pool.reporting.report(By.FARMER, "all").lines
+        statement = desk.json("report", "statement", "farmer-1")[1]["data"]
+    code, document = desk.json("db", "compact", "--keep-days", "30", "--dry-run")
+    assert (code, document["data"]["blocks_summed"], document["data"]["dry_run"]) == (0, 56, True)
+    code, out, _ = desk.run("db", "compact", "--keep-days", "30")
+    assert code == 0
+    assert "56 blocks summed by farmer and day\n" in out
+    assert "36 pails folded into their days, from 2024-10-04 to 2024-10-12\n" in out
+    assert desk.run("db", "compact", "--keep-days", "30")[1] == "nothing is old enough\n"
+    with desk.farm.pool() as pool:
+        assert pool.reporting.report(By.FARMER, "all").lines == told
+    assert desk.run("db", "verify")[0] == 0
+    after = desk.json("report", "statement", "farmer-1")[1]["data"]
+    assert {name: after[name] for name in after if name not in {"pails", "days", "until"}} == {
+        name: statement[name] for name in statement if name not in {"pails", "days", "until"}
+    }
+    assert after["pails"] == statement["pails"][18:]
+    assert [one["day"] for one in after["days"]][::8] == ["2024-10-04", "2024-10-12"]
+    assert "Earlier days, in KALE" in desk.run("report", "statement", "farmer-1")[1]
+    assert "<td>2024-10-04</td>" in desk.run("report", "statement", "farmer-1", "--html")[1]
+    assert "days before 2024-10-13 may be folded" in desk.run("settle", "--explain", "farmer-1")[2]
+    remark = "days before 2024-10-13 may be kept as sums alone: each counts whole"
+    assert remark in desk.run("report", "--since", "all")[1]
+    assert remark not in desk.run("report", "--since", "2024-10-13")[1]
+    assert desk.json("report", "--since", "all")[1]["data"]["folded_until"] == "2024-10-13T00:00:00Z"
+
+
+def test_pails_are_kept_for_thirty_days_at_least(desk: Desk) -> None:
+    code, error, hint = desk.refuses("db", "compact", "--keep-days", "29")
+    assert (code, "29" in error, "30 days" in hint) == (2, True, True)

@@ -13,7 +13,7 @@ from kalepool.core.shares import Claim
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kalepool.core.statements import Crop, Statement
+    from kalepool.core.statements import Crop, FoldedDay, Statement
 
 _CLAIMS: Final = {Claim.FARMER: "share", Claim.COMPENSATION: "for a lost stake"}
 _STYLE: Final = (
@@ -86,7 +86,6 @@ def _row(tag: str, cells: Sequence[str], table: _Table) -> str:
 
 def _facts(statement: Statement) -> list[tuple[str, str]]:
     farmer = statement.farmer
-    lost = sum(crop.stake for crop in statement.crops if not crop.transaction and crop.why)
     return [
         ("wallet", farmer.address),
         ("payout address", farmer.terms.payout or "none: shares stay in the wallet"),
@@ -97,7 +96,7 @@ def _facts(statement: Statement) -> list[tuple[str, str]]:
         ("his share", f"{format_amount(statement.total('share'))} KALE"),
         (
             "lost stakes",
-            f"{format_amount(lost)} KALE, of it {format_amount(statement.total('compensated'))} compensated",
+            f"{format_amount(statement.lost)} KALE, of it {format_amount(statement.total('compensated'))} compensated",
         ),
         ("paid to him", f"{format_amount(statement.paid)} KALE"),
         ("still owed to him", f"{format_amount(statement.owed)} KALE"),
@@ -109,7 +108,7 @@ def _tables(statement: Statement) -> list[_Table]:
         (format_amount(one.amount), instant(one.at), _CLAIMS[one.claim], one.transaction)
         for one in statement.payments
     ]
-    return [
+    tables = [
         _Table("Payments, in KALE", ("amount", "time", "what for", "transaction"), 1, payments),
         _Table(
             "Harvests and losses, in KALE",
@@ -118,6 +117,22 @@ def _tables(statement: Statement) -> list[_Table]:
             [_crop(crop) for crop in statement.crops],
         ),
     ]
+    if statement.days:
+        headings = (
+            "pails",
+            "harvested",
+            "lost",
+            "stake",
+            "reward",
+            "fee",
+            "pool",
+            "share",
+            "compensated",
+            "day",
+        )
+        title = "Earlier days, in KALE: their pails are not kept one by one"
+        tables.append(_Table(title, headings, 9, [_day(day) for day in statement.days], hashes=False))
+    return tables
 
 
 def _crop(crop: Crop) -> tuple[str, ...]:
@@ -128,6 +143,12 @@ def _crop(crop: Crop) -> tuple[str, ...]:
         became = f"{crop.state}: {crop.why}{paid}"
     opened = instant(crop.at) if crop.at else "-"
     return (str(crop.block), *map(format_amount, amounts), opened, became or str(crop.state))
+
+
+def _day(day: FoldedDay) -> tuple[str, ...]:
+    counts = (day.planted, day.harvested, day.lost)
+    amounts = (day.stake, day.reward, day.fee, day.pool, day.share, day.compensated)
+    return (*map(str, counts), *map(format_amount, amounts), instant(day.at)[:10])
 
 
 def _plain(text: str) -> str:

@@ -60,19 +60,52 @@ class Crop:
 
 
 @dataclass(frozen=True, slots=True)
+class FoldedDay:
+    """A day whose pails are not kept one by one any more. Amounts are stroops of KALE, as of ``Crop``.
+
+    Attributes:
+        at: network time when it began, UTC, Unix seconds.
+        planted: pails planted.
+        harvested: of these, harvested.
+        lost: of these, forfeited or expired.
+        stake: of all of them.
+        stake_lost: of those lost.
+        reward: what the harvests paid beside the stakes. ``fee``, ``share`` and ``pool`` are its parts.
+        fee: to the platform.
+        share: his.
+        pool: the pool's.
+        compensated: what the pool owed him for lost stakes.
+    """
+
+    at: float
+    planted: int
+    harvested: int
+    lost: int
+    stake: int
+    stake_lost: int
+    reward: int
+    fee: int
+    share: int
+    pool: int
+    compensated: int
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """All of it, up to a moment.
 
     Attributes:
         farmer: whose.
         until: network time it was drawn up for, Unix seconds.
-        crops: pails that are over, the oldest first.
+        days: those that are folded, the oldest first; they come before all crops, or between them.
+        crops: pails that are over and kept, the oldest first.
         payments: to him, the oldest first; the pool's own are left out.
         owed: what he is owed now, stroops, compensation counted.
     """
 
     farmer: Farmer
     until: float
+    days: tuple[FoldedDay, ...]
     crops: tuple[Crop, ...]
     payments: tuple[Payment, ...]
     owed: int
@@ -82,6 +115,12 @@ class Statement:
         """What was paid to him, stroops."""
         return sum(payment.amount for payment in self.payments)
 
+    @property
+    def lost(self) -> int:
+        """Stakes that were lost, stroops."""
+        crops = sum(crop.stake for crop in self.crops if not crop.transaction and crop.why)
+        return crops + sum(day.stake_lost for day in self.days)
+
     def total(self, field: str) -> int:
-        """Add a field of all crops up."""
-        return sum(getattr(crop, field) for crop in self.crops)
+        """Add a field that days and crops have up over all of them."""
+        return sum(getattr(one, field) for one in (*self.days, *self.crops))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Lock,
         Pails,
         Transactions,
+        Upkeep,
         Views,
     )
     from kalepool.services.channels import Sources
@@ -67,6 +68,7 @@ class Means:
     receivables: Receivables
     learner: Learner
     pricer: Pricer
+    upkeep: Upkeep
     operator: str
     policy: Policy
     day_most: int

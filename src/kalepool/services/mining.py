@@ -13,6 +13,7 @@ from kalepool.core.farmers import FarmerState
 from kalepool.core.intents import Kind, State
 from kalepool.core.records import PailState
 from kalepool.errors import ConfigError, RetryableError
+from kalepool.services.chores import Chores
 from kalepool.services.events import Event, Name, Teller
 from kalepool.services.hashcount import HashCount
 from kalepool.services.observing import kept
@@ -38,6 +39,9 @@ _LATE_AGAIN: Final = 0.25
 
 _FIRST_LOOKS_S: Final = (0.5, 1.0, 2.0, 4.0)
 """At the start nobody knows yet how fast the network's time runs: a local one may hurry. So look soon, and again."""
+
+_FREE: Final = 0.3
+"""Chores begin only when the next look is further off than this part of a ledger's time."""
 
 _FIRST_PAUSE: Final = 0.125
 _SAMPLES: Final = 8
@@ -91,6 +95,7 @@ class Mining:
         self._progress = Progress(goal or Goal())
         self._tender = Tender(means, self._teller, self._stop, self._progress)
         self._count = HashCount(means)
+        self._chores = Chores(means.upkeep, means.monotonic, self._tell_of_store)
         self._failures = 0
         self._looks = 0
         self._samples: deque[tuple[float, float, int]] = deque(maxlen=_SAMPLES)
@@ -185,6 +190,9 @@ class Mining:
         """Wait, saving what is found each ledger, unless somebody says stop."""
         clock = self._means.clock
         while (now := clock.now()) < until and self._stop.phase is phase:
+            if phase is Phase.RUNNING:
+                free_until = until - _FREE * clock.ledger_seconds
+                await self._chores.do_some(lambda: clock.now() < free_until and self._stop.phase is phase)  # noqa: B023
             waits = {
                 asyncio.ensure_future(clock.sleep_until(min(until, now + clock.ledger_seconds))),
                 asyncio.ensure_future(self._stop.beyond(phase)),
@@ -195,6 +203,9 @@ class Mining:
                 for task in waits:
                     task.cancel()
             self._keep()
+
+    def _tell_of_store(self, reason: str) -> None:
+        self._teller.tell_once(reason, Event(Name.RETRY, self._means.clock.now(), reason=reason))
 
     def _keep(self) -> None:
         """Save what was found, tell of better proofs, and show that we live."""

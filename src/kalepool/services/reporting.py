@@ -87,6 +87,8 @@ class Report:
         total: their sum.
         other_fees: XLM fees that belong to no pail: funding, sweeps. Stroops, from ``since`` on.
         price: what KALE is worth now; profits are told at it.
+        folded_until: network time before which days may be there as sums alone, each counted whole; None where
+            the report holds none.
     """
 
     by: By
@@ -96,6 +98,7 @@ class Report:
     total: Line
     other_fees: int
     price: Price
+    folded_until: float | None = None
 
     @property
     def profit(self) -> int | None:
@@ -160,7 +163,10 @@ class Reporting:
         other = self._reports.other_fees(start)
         latest = self._blocks.latest()
         price = self._pricer.price(0 if latest is None else latest.index)
-        return Report(by, start, until, tuple(lines), Line.total(lines), other, price)
+        folded = self._reports.folded_until()
+        if folded is not None and start is not None and start >= folded:
+            folded = None
+        return Report(by, start, until, tuple(lines), Line.total(lines), other, price, folded)
 
     def hashed(self, since: str) -> list[HashedDay]:
         """Tell how much was hashed in each day.

@@ -60,7 +60,8 @@ class Stating:
             self._books.balance(owed(claim, farmer.number), KALE)
             for claim in (Claim.FARMER, Claim.COMPENSATION)
         )
-        return Statement(farmer, until, crops, tuple(his), due)
+        days = tuple(self._histories.days(farmer.number))
+        return Statement(farmer, until, days, crops, tuple(his), due)
 
 
 def _crop(line: Explained, at: float, transaction: str) -> Crop:

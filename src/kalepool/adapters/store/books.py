@@ -1,4 +1,4 @@
-"""The books: double entry in stroops. An entry, once in, is neither changed nor taken out."""
+"""The books: double entry in stroops. An entry, once in, is not changed; old ones leave into sums by day (``roll_up``)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class StoreBooks:
             InternalError: when the postings do not sum to zero for each asset.
         """
         with self._store.atomic():
-            if self._store.one("SELECT 1 FROM entries WHERE key = ?", (key,)):
+            if self.find([key]):
                 return False
             post_all(self._store, [Entry(key, tuple(postings), at, why)])
             return True
@@ -102,13 +102,21 @@ class StoreBooks:
         return answers
 
     def find(self, keys: Sequence[str]) -> dict[str, Booking]:
-        """Give what is booked under these keys; what is not is left out."""
+        """Give what is booked under these keys; what is not, or is folded into a day, is left out."""
+        wanted = (json.dumps(list(keys)),)
         rows = self._store.all(
             "SELECT key, account, asset, stroops, entries.at, why FROM entries "
             "JOIN postings ON entry = number WHERE key IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(keys)),),
+            wanted,
         )
-        return _bookings(rows)
+        brief = self._store.all(
+            "SELECT key, at, why, postings FROM brief_entries WHERE key IN (SELECT value FROM json_each(?))",
+            wanted,
+        )
+        return _bookings(rows) | {
+            key: Booking(key, tuple((*line,) for line in json.loads(lines)), at, why)
+            for key, at, why, lines in brief
+        }
 
     def last_paid(self, prefix: str) -> dict[str, float]:
         """Give when something last went out of each account that begins so: network time, Unix seconds."""
@@ -134,11 +142,16 @@ class StoreBooks:
 
     def total(self) -> int:
         """Give the sum of all postings, counted anew: zero, or something is broken."""
-        total: int = self._store.value("SELECT coalesce(sum(stroops), 0) FROM postings")
+        total: int = self._store.value(
+            "SELECT (SELECT coalesce(sum(stroops), 0) FROM postings) "
+            "+ (SELECT coalesce(sum(received - paid), 0) FROM day_postings)"
+        )
         return total
 
     def turnover(self, account: str, asset: str, since: float, until: float) -> tuple[int, int]:
         """Give what went into an account and out of it, in stroops, both positive.
+
+        What is folded into its day counts where the whole day lies between.
 
         Args:
             account: which.
@@ -147,18 +160,27 @@ class StoreBooks:
             until: network time, not counted in.
         """
         row = self._store.one(
-            "SELECT coalesce(sum(max(stroops, 0)), 0), coalesce(sum(max(-stroops, 0)), 0) FROM postings "
-            "WHERE account = ? AND asset = ? AND at >= ? AND at < ?",
+            "SELECT coalesce(sum(received), 0), coalesce(sum(paid), 0) FROM ("
+            "SELECT max(stroops, 0) AS received, max(-stroops, 0) AS paid FROM postings "
+            "WHERE account = ?1 AND asset = ?2 AND at >= ?3 AND at < ?4 "
+            "UNION ALL SELECT received, paid FROM day_postings "
+            "WHERE account = ?1 AND asset = ?2 AND day * 86400 >= ?3 AND (day + 1) * 86400 <= ?4)",
             (account, asset, since, until),
         )
         assert row is not None
         return row[0], row[1]
 
     def movements(self, since: float, until: float) -> list[tuple[str, str, int, int]]:
-        """Give (account, asset, stroops in, stroops out) of every account that moved between two network times."""
+        """Give (account, asset, stroops in, stroops out) of every account that moved between two network times.
+
+        What is folded into its day counts where the whole day lies between.
+        """
         rows = self._store.all(
-            "SELECT account, asset, sum(max(stroops, 0)), sum(max(-stroops, 0)) FROM postings "
-            "WHERE at >= ? AND at < ? GROUP BY account, asset",
+            "SELECT account, asset, sum(received), sum(paid) FROM ("
+            "SELECT account, asset, max(stroops, 0) AS received, max(-stroops, 0) AS paid FROM postings "
+            "WHERE at >= ?1 AND at < ?2 "
+            "UNION ALL SELECT account, asset, received, paid FROM day_postings "
+            "WHERE day * 86400 >= ?1 AND (day + 1) * 86400 <= ?2) GROUP BY account, asset",
             (since, until),
         )
         return [(account, asset, received, paid) for account, asset, received, paid in rows]

@@ -22,8 +22,11 @@ TABLES: Final = {
     "terms": "SELECT * FROM terms ORDER BY farmer, version",
     "blocks": "SELECT * FROM blocks ORDER BY block",
     "pails": "SELECT * FROM pails ORDER BY block, farmer",
+    "pail_days": "SELECT * FROM pail_days ORDER BY day, farmer",
     "entries": "SELECT * FROM entries ORDER BY number",
     "postings": "SELECT * FROM postings ORDER BY entry, account, asset",
+    "brief_entries": "SELECT * FROM brief_entries ORDER BY at, key",
+    "day_postings": "SELECT * FROM day_postings ORDER BY day, account, asset",
     "balances": "SELECT * FROM balances ORDER BY account, asset",
     "intents": "SELECT * FROM intents ORDER BY number",
     "intent_items": "SELECT intent, item FROM intent_items ORDER BY intent, item",
@@ -31,6 +34,7 @@ TABLES: Final = {
         "SELECT intent, number, inner_hash, outer_hashes, source, sequence, max_time, signed_ledger, verdict "
         "FROM attempts ORDER BY intent, number"
     ),
+    "brief_intents": "SELECT * FROM brief_intents ORDER BY intent, farmer, block",
     "audit": "SELECT * FROM audit ORDER BY number",
 }
 """What is written, by file name. Amounts are stroops; bytes are hex."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from kalepool.core.shares import Claim, paid
-from kalepool.core.statements import Payment
+from kalepool.core.reports import DAY_S
+from kalepool.core.shares import Claim, owed, paid, shared
+from kalepool.core.statements import FoldedDay, Payment
 
 if TYPE_CHECKING:
     from kalepool.adapters.store.db import Store
@@ -43,4 +44,36 @@ class StoreHistories:
             "WHERE purpose GLOB ? AND state = 'settled' AND item GLOB ? ORDER BY intents.number",
             (f"harvest:{farmer}:*", f"{prefix}*"),
         )
-        return {int(item.removeprefix(prefix)): json.loads(hashes)[-1] for item, hashes in rows}
+        brief = self._store.all(
+            "SELECT block, hash FROM brief_intents WHERE farmer = ? AND kind = 'harvest' AND state = 'settled' "
+            "AND hash IS NOT NULL ORDER BY intent",
+            (farmer,),
+        )
+        return dict(brief) | {int(item.removeprefix(prefix)): json.loads(hashes)[-1] for item, hashes in rows}
+
+    def days(self, farmer: int) -> list[FoldedDay]:
+        """Give the days of which a farmer's pails are folded, by time."""
+        shares, pools, fees = (
+            self._turned(shared(part, farmer), "paid") for part in ("farmer", "pool", "fee")
+        )
+        losses = self._turned(owed(Claim.COMPENSATION, farmer), "received")
+        rows = self._store.all(
+            "SELECT day, planted, harvested, forfeited + expired, staked, stake_forfeited + stake_expired, reward "
+            "FROM pail_days WHERE farmer = ? AND folded = 1 ORDER BY day",
+            (farmer,),
+        )
+        return [
+            FoldedDay(
+                float(day * DAY_S),
+                *counts,
+                *(turned.get(day, 0) for turned in (fees, shares, pools, losses)),
+            )
+            for day, *counts in rows
+        ]
+
+    def _turned(self, account: str, which: str) -> dict[int, int]:
+        rows = self._store.all(
+            f"SELECT day, {which} FROM day_postings WHERE account = ? AND asset = 'KALE'",  # noqa: S608 - a column
+            (account,),
+        )
+        return dict(rows)

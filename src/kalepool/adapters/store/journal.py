@@ -266,7 +266,10 @@ class StoreJournal:
     def last_sequence(self, source: str) -> int | None:
         """Give the highest sequence number signed for an account whose attempt is not dead."""
         highest: int | None = self._store.value(
-            "SELECT max(sequence) FROM attempts WHERE source = ? AND verdict <> 'dead'", (source,)
+            "SELECT max(sequence) FROM ("
+            "SELECT max(sequence) AS sequence FROM attempts WHERE source = ?1 AND verdict <> 'dead' "
+            "UNION ALL SELECT sequence FROM brief_sequences WHERE source = ?1)",
+            (source,),
         )
         return highest
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlite_utils import Database, Migrations
 
-from kalepool.adapters.store import fee_tables, money_tables, plan_tables
+from kalepool.adapters.store import day_tables, fee_tables, fold_tables, money_tables, plan_tables
 from kalepool.adapters.store.schema import APPLICATION_ID, STATEMENTS
 from kalepool.errors import ConfigError
 
@@ -43,6 +43,13 @@ def settling_and_paying(db: Database) -> None:
 def what_was_planned(db: Database) -> None:
     """Keep forecasts beside pails, and the hashes of each block."""
     for statement in plan_tables.STATEMENTS:
+        db.conn.execute(statement)
+
+
+@STEPS(name="5 days in the place of what is old")
+def days_for_what_is_old(db: Database) -> None:
+    """Sum pails by day, and open the doors through which old detail leaves."""
+    for statement in (*day_tables.STATEMENTS, *fold_tables.STATEMENTS):
         db.conn.execute(statement)
 
 

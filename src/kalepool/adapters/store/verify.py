@@ -5,8 +5,15 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
+from kalepool.adapters.store.day_tables import DAY_OF, RECOUNT
+
 if TYPE_CHECKING:
     from kalepool.adapters.store.db import Store
+
+_FOLDED_PAILS: Final = f"""
+    SELECT block, pails.farmer FROM pails JOIN pail_days ON pail_days.farmer = pails.farmer
+        AND day = {DAY_OF.format(block="block")} WHERE folded = 1
+"""  # noqa: S608 - fixed words
 
 _CHECKS: Final = (
     (
@@ -25,13 +32,13 @@ _CHECKS: Final = (
         "balances that differ from their postings",
         (
             "SELECT account, asset, stroops FROM balances WHERE stroops <> 0 EXCEPT "
-            "SELECT account, asset, sum(stroops) FROM postings GROUP BY account, asset"
+            "SELECT account, asset, sum(stroops) FROM all_postings GROUP BY account, asset"
         ),
     ),
     (
         "postings that differ from their balances",
         (
-            "SELECT account, asset, sum(stroops) FROM postings GROUP BY account, asset EXCEPT "
+            "SELECT account, asset, sum(stroops) FROM all_postings GROUP BY account, asset EXCEPT "
             "SELECT account, asset, stroops FROM balances"
         ),
     ),
@@ -69,31 +76,31 @@ _CHECKS: Final = (
         "totals that differ from their pails",
         (
             "SELECT farmer, state, count, stake, reward FROM pail_totals WHERE count <> 0 EXCEPT "
-            "SELECT farmer, state, count(*), sum(stake), sum(coalesce(reward, 0)) FROM pails GROUP BY farmer, state"
+            "SELECT farmer, state, sum(count), sum(stake), sum(reward) FROM all_pails GROUP BY farmer, state"
         ),
     ),
     (
         "pails that differ from their totals",
         (
-            "SELECT farmer, state, count(*), sum(stake), sum(coalesce(reward, 0)) FROM pails GROUP BY farmer, state "
-            "EXCEPT SELECT farmer, state, count, stake, reward FROM pail_totals"
+            "SELECT farmer, state, sum(count), sum(stake), sum(reward) FROM all_pails GROUP BY farmer, state "
+            "HAVING sum(count) <> 0 EXCEPT SELECT farmer, state, count, stake, reward FROM pail_totals"
         ),
     ),
     (
         "fees of pails that differ from the books",
         (
-            "SELECT block, farmer, sum(stroops) FROM fee_shares GROUP BY block, farmer "
-            "EXCEPT SELECT block, farmer, stroops FROM pail_fees"
+            "SELECT block, farmer, sum(stroops) FROM all_fee_shares GROUP BY block, farmer "
+            "HAVING sum(stroops) <> 0 EXCEPT SELECT block, farmer, stroops FROM pail_fees"
         ),
     ),
     (
         "fees of pails that the books do not have",
-        "SELECT block, farmer FROM pail_fees EXCEPT SELECT block, farmer FROM fee_shares",
+        "SELECT block, farmer FROM pail_fees EXCEPT SELECT block, farmer FROM all_fee_shares",
     ),
     (
         "fees of days that differ from the books",
         (
-            "SELECT CAST(at / 86400 AS INTEGER), sum(stroops) FROM postings "
+            "SELECT day, sum(stroops) FROM all_postings "
             "WHERE account = 'xlm:fees' AND asset = 'XLM' GROUP BY 1 EXCEPT SELECT day, stroops FROM day_fees"
         ),
     ),
@@ -148,6 +155,20 @@ _CHECKS: Final = (
             "('shared:farmer:' || number, 'shared:pool:' || number, 'shared:fee:' || number)) <> 0"
         ),
     ),
+    (
+        "days whose folded postings do not sum to zero",
+        "SELECT day, asset FROM day_postings GROUP BY day, asset HAVING sum(received - paid) <> 0",
+    ),
+    ("sums of days that differ from their pails", RECOUNT),
+    (
+        "pails of folded days",
+        _FOLDED_PAILS,
+    ),
+    (
+        "transactions in brief beside themselves at length",
+        "SELECT intent FROM brief_intents WHERE intent IN (SELECT number FROM intents)",
+    ),
+    ("a door left open", "SELECT intent FROM door"),
     ("gaps in the audit log", "SELECT max(number) FROM audit HAVING max(number) <> count(*)"),
 )
 

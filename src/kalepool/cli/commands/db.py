@@ -9,7 +9,7 @@ import typer
 
 from kalepool.cli.output import EXIT_CODES, Output, output_of
 from kalepool.cli.running import PassphraseFile, open_pool, run_async
-from kalepool.cli.wording import amount
+from kalepool.cli.wording import amount, instant
 from kalepool.core.reports import some
 from kalepool.errors import ConfigError, KalepoolError, UnresolvedError, UsageError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kalepool.bootstrap import Pool
+    from kalepool.core.upkeep import Rolled
     from kalepool.services.comparing import Comparison, Difference
 
 db = typer.Typer(no_args_is_help=True, help="Copy the store, and check it.")
@@ -60,6 +61,67 @@ def export(
             console.print(f"{name:<14} {count:>12,} rows", markup=False)
 
     output.emit("db export", {"folder": str(folder), "rows": rows}, render)
+
+
+@db.command("compact")
+def compact(
+    ctx: typer.Context,
+    keep_days: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Keep pails one by one for so many days; else as store.keep_days says."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be rolled up.")] = False,
+) -> None:
+    """Roll old pails up into sums by farmer and day; `mine` does so by itself, bit by bit."""
+    from kalepool.cli.progress import progress_count  # noqa: PLC0415
+    from kalepool.core.upkeep import LEAST_KEEP_DAYS  # noqa: PLC0415 - `--help` does without
+    from kalepool.keeping import compact as roll_up  # noqa: PLC0415
+    from kalepool.keeping import due  # noqa: PLC0415
+
+    if keep_days is not None and keep_days < LEAST_KEEP_DAYS:
+        raise UsageError(
+            f"--keep-days {keep_days} is too few", hint=f"pails are kept for {LEAST_KEEP_DAYS} days at least"
+        )
+    output, refused = output_of(ctx), 0
+    with open_pool(output, "db compact") as pool:
+        if dry_run:
+            found = due(pool, keep_days)
+        else:
+            with progress_count(output, "rolling up") as told:
+                found, refused = roll_up(pool, keep_days, told)
+    data = {
+        "dry_run": dry_run,
+        "blocks_summed": found.blocks,
+        "transactions_shortened": found.intents,
+        "shares_shortened": found.entries,
+        "pails_folded": found.pails,
+        "from": None if found.first is None else instant(found.first),
+        "until": None if found.last is None else instant(found.last),
+        "days_refused": refused,
+    }
+    output.emit("db compact", data, lambda console: _render_due(console, found, dry_run=dry_run))
+    if refused:
+        output.warn(
+            f"{some(refused, 'day')} not folded: a transaction of theirs is open, or see: kalepool db verify"
+        )
+
+
+def _render_due(console: Console, found: Rolled, *, dry_run: bool) -> None:
+    if found.is_nothing:
+        console.print("nothing is old enough")
+        return
+    would = "to be " if dry_run else ""
+    console.print(f"{some(found.blocks, 'block')} {would}summed by farmer and day")
+    console.print(
+        f"{some(found.intents, 'transaction')} and {some(found.entries, 'share')} {would}kept in brief"
+    )
+    if found.first is not None and found.last is not None:
+        days = f"from {instant(found.first)[:10]} to {instant(found.last)[:10]}"
+        console.print(f"{some(found.pails, 'pail')} {would}folded into their days, {days}")
+    if dry_run and found.blocks:
+        console.print("what these blocks hold is known once they are summed")
 
 
 @db.command("verify")

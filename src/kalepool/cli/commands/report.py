@@ -114,6 +114,7 @@ def _data(found: Report) -> dict[str, Any]:
         "total": _fields(found.total, price),
         "other_fees_stroops": str(found.other_fees),
         "profit_xlm_stroops": _stroops(found.profit),
+        "folded_until": None if found.folded_until is None else instant(found.folded_until),
     }
 
 
@@ -261,4 +262,7 @@ def _remarks(found: Report) -> list[str]:
         remarks.append("profit is shown once a price is known: see mining.kale_price_xlm in kalepool.toml")
     if found.price.note:
         remarks.append(found.price.note)
+    if found.folded_until is not None:
+        day = instant(found.folded_until)[:10]
+        remarks.append(f"days before {day} may be kept as sums alone: each counts whole")
     return remarks

@@ -10,6 +10,7 @@ from kalepool.cli.output import output_of
 from kalepool.cli.running import PassphraseFile, open_pool
 from kalepool.cli.tables import print_table
 from kalepool.cli.telling import tell
+from kalepool.cli.wording import instant
 from kalepool.core.amounts import format_amount
 from kalepool.core.roster import format_bps
 from kalepool.errors import UnresolvedError, UsageError
@@ -48,7 +49,12 @@ def settle(
         if explain is None:
             _tell_settled(output, done)
         else:
-            _tell_explained(output, explain, pool.settling.explain(explain, first, last))
+            lines = pool.settling.explain(explain, first, last)
+            if (until := pool.reports.folded_until()) is not None:
+                output.note(
+                    f"days before {instant(until)[:10]} may be folded: see kalepool report statement {explain}"
+                )
+            _tell_explained(output, explain, lines)
 
 
 def _blocks(text: str | None) -> tuple[int, int]:

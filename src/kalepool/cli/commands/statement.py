@@ -38,6 +38,21 @@ def statement(output: Output, name: str, *, as_html: bool, passphrase_file: Path
             }
             for one in found.payments
         ],
+        "days": [
+            {
+                "day": instant(day.at)[:10],
+                "planted": day.planted,
+                "harvested": day.harvested,
+                "lost": day.lost,
+                "stake_stroops": str(day.stake),
+                "reward_stroops": str(day.reward),
+                "fee_stroops": str(day.fee),
+                "pool_stroops": str(day.pool),
+                "share_stroops": str(day.share),
+                "compensated_stroops": str(day.compensated),
+            }
+            for day in found.days
+        ],
         "pails": [
             {
                 "block": crop.block,
