@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from kalepool.services.recovery import Recovery
     from kalepool.services.remembering import Memory
     from kalepool.services.reporting import Reporting
+    from kalepool.services.rereading import Rereader
     from kalepool.services.restoring import Restoring
     from kalepool.services.settling import Settling, TermsBook
     from kalepool.services.stating import Stating
@@ -812,8 +813,28 @@ class Pool:
             farmers=self.farmers,
             channels=self.channels,
             chain=self.chain,
+            store=self.store,
+            rereader=self.rereader,
             operator=self.addresses.operator,
             record=self.record,
+        )
+
+    @cached_property
+    def rereader(self) -> Rereader:
+        """Reads back payments that the store does not know of; after ``connect``."""
+        from kalepool.services.rereading import Rereader  # noqa: PLC0415
+
+        return Rereader(
+            farmers=self.farmers,
+            terms=self.terms_book,
+            settling=self.settling,
+            books=self.books,
+            journal=self.journal,
+            channels=self.channels,
+            chain=self.chain,
+            confirmed=self.facts.get,
+            operator=self.addresses.operator,
+            ours=self.own_addresses,
         )
 
     @cached_property
@@ -900,7 +921,15 @@ class Pool:
         from kalepool.services.paymaster import Paymaster  # noqa: PLC0415
 
         every_s = 3_600.0 * self.config.whole("payout.auto_every_h")
-        return Paymaster(self.settling, self.paying, self.exiting, self.clock, every_s=every_s, told=told)
+        return Paymaster(
+            self.settling,
+            self.paying,
+            self.exiting,
+            self.clock,
+            every_s=every_s,
+            told=told,
+            news=self.restoring.news,
+        )
 
     @property
     def _fixed(self) -> Fixed:

@@ -378,8 +378,16 @@ class Journal(Protocol):
     def landed(self, purposes: Sequence[str]) -> Mapping[str, str]:
         """Give the hash, hex, of the transaction that settled each of these purposes; others are left out."""
 
-    def last_sequence(self, source: str) -> int | None:
-        """Give the highest sequence number signed for an account whose attempt is not dead."""
+    def last_sequence(self, source: str, *, signed_before: int | None = None) -> int | None:
+        """Give the highest sequence number signed for an account whose attempt is not dead.
+
+        Args:
+            source: G address.
+            signed_before: only attempts that were signed before this ledger; None for all.
+        """
+
+    def count_sequences(self, source: str, first: int, last: int) -> int:
+        """Count an account's sequence numbers, both ends counted in, that attempts took which are not dead."""
 
     def reserved(self) -> Mapping[tuple[str, str], int]:
         """Give what open intents of all owners may still spend, by (account, asset)."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from kalepool.bootstrap import Pool
     from kalepool.cli.output import Output
     from kalepool.errors import KalepoolError
 
@@ -36,3 +37,9 @@ def tell(
     output.emit(command, data, render)
     if error is not None:
         raise error
+
+
+def tell_news(output: Output, pool: Pool) -> None:
+    """Tell that payouts go on, where payments of before a restore were read back meanwhile."""
+    while pool.restoring.news:
+        output.note(pool.restoring.news.pop(0))

@@ -10,6 +10,12 @@ CONTRACT_CODE: Final = "agreed-code"
 RESTORED: Final = "restored-from-backup"
 """Set in every backup: while it stands, payouts made after the backup may be unknown here."""
 
+BOOKED: Final = "booked-ledger"
+"""The last ledger whose moves by others are in the books."""
+
+UNREAD: Final = "unread-from-ledger"
+"""From which ledger on payments of ours may be unknown here, until they have been read back."""
+
 LAST_BACKUP: Final = "backup:last"
 """When ``db backup`` last made a copy, Unix seconds on the machine's clock."""
 

@@ -29,6 +29,7 @@ class Paymaster:
         clock: network time.
         every_s: seconds of network time between two payouts.
         told: gets a line for people about what was done, and about what went wrong.
+        news: lines that others have for people meanwhile; told, and taken out.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Paymaster:
         *,
         every_s: float,
         told: Callable[[str], None],
+        news: list[str],
     ) -> None:
         self._settling = settling
         self._paying = paying
@@ -47,6 +49,7 @@ class Paymaster:
         self._clock = clock
         self._every_s = every_s
         self._told = told
+        self._news = news
 
     async def run(self) -> None:
         """Go on until cancelled. What stands in the way now is told, and tried again at the next interval."""
@@ -65,6 +68,8 @@ class Paymaster:
         if settled.broken:
             self._told(f"payout: terms without their seal, nothing is settled: {', '.join(settled.broken)}")
         plan = await self._paying.plan()
+        while self._news:
+            self._told(f"payout: {self._news.pop(0)}")
         paid = await self._paying.pay(plan)
         if paid.lines:
             total = format_amount(sum(line.amount for line, _ in paid.lines))

@@ -1,9 +1,11 @@
-"""Whether this store may lack payments that were made: then nothing is paid until a person has looked.
+"""Whether this store may lack payments that were made: then nothing is paid until they were read back.
 
 A copy made by ``db backup`` says of itself that it is one. A store brought back in another way, as a file
-or with its whole machine, is noticed by sequence numbers: each of our transactions took the next number
-of its source and is in the journal before it leaves. An account that has come further on the network than
-in the journal has sent something that this store knows nothing of.
+or with its whole machine, is noticed by what the chain shows: fees that we paid for transactions which are
+not in the journal, though each is in it before it leaves; or an account that has come further than there.
+
+What was sent since is read back from the chain (``rereading``) and booked as paid. Where all of it is
+explained, payouts go on by themselves; else a person compares what is named, and confirms.
 """
 
 from __future__ import annotations
@@ -11,23 +13,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kalepool.core.facts import RESTORED
+from kalepool.core.facts import RESTORED, UNREAD
 from kalepool.errors import UnresolvedError
+from kalepool.services.rereading import begun, known_fact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from kalepool.core.chain import AccountState
-    from kalepool.ports import Chain, Channels, Facts, Farmers, Journal
+    from kalepool.ports import Chain, Channels, Facts, Farmers, Journal, Transactions
+    from kalepool.services.rereading import Reading, Rereader
 
 _SHOWN: Final = 3
-_CREATED_BITS: Final = 32
-"""An account begins at the number of the ledger that created it, moved up by so many bits."""
-
-
-def known_fact(address: str) -> str:
-    """Name the fact that holds up to which sequence number an account's past was confirmed by a person."""
-    return f"sequence-confirmed:{address}"
+_HINT: Final = "compare these with the network; all of them: kalepool payout --confirm-restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ class Ahead:
 
 
 class Restoring:
-    """Looks for signs of a restored store, and lets a person confirm.
+    """Looks for signs of a restored store, reads back what it lacks, and lets a person confirm the rest.
 
     Args:
         facts: where a backup says so, and where confirmations are kept.
@@ -56,8 +53,13 @@ class Restoring:
         farmers: whose wallets send.
         channels: that send.
         chain: how far they have come.
+        store: makes several changes one.
+        rereader: reads back.
         operator: G address.
         record: writes to the audit log.
+
+    Attributes:
+        news: lines for people about stops that have lifted themselves in this process.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class Restoring:
         farmers: Farmers,
         channels: Channels,
         chain: Chain,
+        store: Transactions,
+        rereader: Rereader,
         operator: str,
         record: Callable[[str], None],
     ) -> None:
@@ -76,29 +80,79 @@ class Restoring:
         self._farmers = farmers
         self._channels = channels
         self._chain = chain
+        self._store = store
+        self._rereader = rereader
         self._operator = operator
         self._record = record
+        self.news: list[str] = []
 
     async def insist(self) -> None:
-        """Insist that this store knows every payment.
+        """Insist that this store knows every payment, having read back what can be read.
 
         Raises:
             UnresolvedError: when it may not.
             RetryableError: when no node can tell.
         """
-        if self._facts.get(RESTORED) is not None:
+        reading = await self.read()
+        doubts = await self.doubts(reading)
+        if doubts:
+            more = f"; and {len(doubts) - _SHOWN} more" if len(doubts) > _SHOWN else ""
             raise UnresolvedError(
-                "this store comes from a backup: payments made since may be unknown to it",
-                hint="compare with the network, then say so with: kalepool payout --confirm-restored",
+                f"payments may be unknown to this store, nothing is paid: {'; '.join(doubts[:_SHOWN])}{more}",
+                hint=_HINT,
             )
-        ahead = await self.ahead()
-        if ahead:
-            names = ", ".join(one.name for one in ahead[:_SHOWN])
-            more = f" and {len(ahead) - _SHOWN} more" if len(ahead) > _SHOWN else ""
-            raise UnresolvedError(
-                f"transactions that this store does not know of were sent from {names}{more}: nothing is paid",
-                hint="is this an old store? Look at these accounts, then: kalepool payout --confirm-restored",
-            )
+        if reading is not None:
+            self._lift(reading)
+
+    async def read(self) -> Reading | None:
+        """Read back what may be unknown here, and book what has paid a claim; None where nothing need be.
+
+        Raises:
+            RetryableError: when no node can tell.
+        """
+        unread = self._facts.get(UNREAD)
+        return None if unread is None else await self._rereader.read(int(unread))
+
+    async def doubts(self, reading: Reading | None) -> list[str]:
+        """Give what a person must compare before anything is paid, a line each; nothing where all is known.
+
+        Args:
+            reading: what ``read`` gave, just now.
+        """
+        restored = self._facts.get(RESTORED) is not None
+        if reading is None:
+            found = ["this store comes from a backup that does not say when it was made"] if restored else []
+            return found + [
+                f"{one.name} {one.address} has sent {one.chain - one.journal} transactions that are not known here"
+                for one in await self.ahead()
+            ]
+        found = list(reading.doubts)
+        # Where every sequence number is known, nothing was sent in ledgers that nobody can read any more.
+        if reading.missing is not None and (restored or reading.unknown or found):
+            first, last = reading.missing
+            found.insert(0, f"no node has ledgers {first} to {last} any more, nor what was paid in them")
+        return found
+
+    def _lift(self, reading: Reading) -> None:
+        """Let payouts go on: everything since is known."""
+        restored = self._facts.get(RESTORED) is not None
+        with self._store.atomic(synced=True):
+            if restored or reading.unknown:
+                text = (
+                    f"ledgers {reading.first} to {reading.last} were read back: {reading.unknown} transactions "
+                    f"that this store did not know, {reading.returned} payments of claims among them, now "
+                    f"booked as paid"
+                )
+                self._record(text)
+                self.news.append(f"{text}: payouts go on")
+            self._forget(reading.sequences)
+
+    def _forget(self, sequences: Mapping[str, int]) -> None:
+        for address, sequence in sequences.items():
+            if sequence > (self._journal.last_sequence(address) or 0):
+                self._facts.put(known_fact(address), str(sequence))
+        self._facts.drop(RESTORED)
+        self._facts.drop(UNREAD)
 
     async def ahead(self) -> list[Ahead]:
         """Give the accounts that have sent what the journal does not know.
@@ -114,7 +168,7 @@ class Restoring:
             signed = self._journal.last_sequence(address)
             if signed is None and address == self._operator:
                 continue
-            known = max(signed or 0, _begun(state), int(self._facts.get(known_fact(address)) or 0))
+            known = max(signed or 0, begun(state), int(self._facts.get(known_fact(address)) or 0))
             if state.sequence > known:
                 found.append(Ahead(names.get(address, "operator"), address, state.sequence, known))
         return found
@@ -127,12 +181,7 @@ class Restoring:
         """
         ahead = await self.ahead()
         names = ", ".join(f"{one.name} up to {one.chain}" for one in ahead) or "no account was ahead"
-        self._record(f"confirmed that outgoing payments are known: {names}")
-        for one in ahead:
-            self._facts.put(known_fact(one.address), str(one.chain))
-        self._facts.drop(RESTORED)
+        with self._store.atomic(synced=True):
+            self._record(f"confirmed that outgoing payments are known: {names}")
+            self._forget({one.address: one.chain for one in ahead})
         return ahead
-
-
-def _begun(state: AccountState) -> int:
-    return state.sequence >> _CREATED_BITS << _CREATED_BITS

@@ -6,6 +6,7 @@ the pool's fault is owed to the farmer, under a monthly ceiling. Nothing is move
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -132,6 +133,14 @@ class TermsBook:
             BrokenSealError: when it does not carry this vault's seal.
         """
         return self._check(farmer, self._farmers.agreed(farmer.number)[-1])
+
+    def payouts(self, farmer: Farmer) -> frozenset[str]:
+        """Give every address that he ever agreed to be paid at, under a seal that holds."""
+        found = set()
+        for sealed in self._farmers.agreed(farmer.number):
+            with suppress(BrokenSealError):
+                found.add(self._check(farmer, sealed).terms.payout)
+        return frozenset(address for address in found if address is not None)
 
     def _check(self, farmer: Farmer, sealed: SealedTerms) -> SealedTerms:
         key = farmer, sealed

@@ -7,9 +7,9 @@ written in one transaction with the postings. What intents of ours did is theirs
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from kalepool.core.facts import opening
+from kalepool.core.facts import BOOKED, UNREAD, opening
 from kalepool.core.postings import external_postings
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from kalepool.core.chain import Happenings, Landed
     from kalepool.core.postings import Posting
     from kalepool.ports import Books, Facts, Journal, Transactions
-
-BOOKED: Final = "booked-ledger"
-"""Name of the fact: the last ledger whose moves by others are in the books."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +99,35 @@ class Witness:
                 for tx_hash, one in (*happenings.paid.items(), *happenings.others.items())
                 if one.ledger >= first
             }
-            booked = tuple(
-                external
-                for external in self._externals(landed, ours)
-                if external.postings and self._post(external)
+            claimed = self._claimed(landed)
+            others = {tx_hash: one for tx_hash, one in landed.items() if tx_hash not in claimed}
+            externals = [External(tx_hash, one, self._postings(one, ours)) for tx_hash, one in others.items()]
+            booked = tuple(one for one in externals if one.postings and self._post(one))
+            missed = (first, happenings.first - 1) if happenings.first > first else None
+            self._mark_unread(
+                [one.ledger for tx_hash, one in others.items() if tx_hash in happenings.paid], missed
             )
             self._facts.put(BOOKED, str(happenings.last))
-        missed = (first, happenings.first - 1) if happenings.first > first else None
         return Witnessed(booked, missed)
 
-    def _externals(self, landed: Mapping[str, Landed], ours: Collection[str]) -> list[External]:
+    def _mark_unread(self, unknown: Collection[int], missed: tuple[int, int] | None) -> None:
+        """Note that payments of ours may be unknown here: this may be an old store that somebody brought back.
+
+        A fee that we paid for a transaction that is not in the journal says so, and ledgers that nobody can read
+        any more may hide one. ``Restoring`` looks into it before anything is paid.
+
+        Args:
+            unknown: ledgers of transactions that we paid for and did not begin here.
+            missed: the first and the last ledger that could not be read, or None.
+        """
+        first = min([*unknown, *(missed or ())], default=None)
+        if first is not None and self._facts.get(UNREAD) is None:
+            self._facts.put(UNREAD, str(first))
+
+    def _claimed(self, landed: Mapping[str, Landed]) -> set[str]:
         if not landed:
-            return []
-        claimed = self._journal.claimed(landed, min(one.closed_at for one in landed.values()))
-        return [
-            External(tx_hash, one, self._postings(one, ours))
-            for tx_hash, one in landed.items()
-            if tx_hash not in claimed
-        ]
+            return set()
+        return self._journal.claimed(landed, min(one.closed_at for one in landed.values()))
 
     def _postings(self, landed: Landed, ours: Collection[str]) -> tuple[Posting, ...]:
         """Give what a transaction means for accounts whose opening balance does not hold it already."""

@@ -11,6 +11,7 @@ from kalepool.adapters.store.journal import StoreJournal
 from kalepool.adapters.store.locks import MiningLock
 from kalepool.core import intents, pails
 from kalepool.core.chain import Sent, Status
+from kalepool.core.facts import BOOKED
 from kalepool.core.intents import State, Verdict
 from kalepool.core.records import PailState
 from kalepool.errors import ConfigError, RejectedError
@@ -18,7 +19,7 @@ from kalepool.services import reconcile, submit
 from kalepool.services.gathering import Gathering
 from kalepool.services.reconcile import Closed, Reconciler
 from kalepool.services.submit import Submitted, Submitter
-from kalepool.services.witness import BOOKED, Witness, Witnessed
+from kalepool.services.witness import Witness, Witnessed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

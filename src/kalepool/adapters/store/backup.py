@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kalepool.adapters.store.db import Store
 from kalepool.adapters.store.files import new_file
 from kalepool.adapters.store.verify import verify
-from kalepool.core.facts import RESTORED
+from kalepool.core.facts import BOOKED, RESTORED, UNREAD
 from kalepool.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,3 +41,8 @@ def back_up(store: Store, target: Path, *, now: float) -> None:
                 hint="see all of it with: kalepool db verify",
             )
         copy.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (RESTORED, f"{now:.0f}", now))
+        # From the ledger after the last one read here; a store that is unread from an earlier one stays so.
+        copy.execute(
+            "INSERT OR IGNORE INTO facts SELECT ?, CAST(value + 1 AS TEXT), ? FROM facts WHERE name = ?",
+            (UNREAD, now, BOOKED),
+        )

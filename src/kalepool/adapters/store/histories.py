@@ -24,15 +24,14 @@ class StoreHistories:
         found = []
         for claim in Claim:
             rows = self._store.all(
-                "SELECT entries.at, stroops, outer_hashes FROM postings JOIN entries ON entries.number = entry "
+                # The key of a payment that was read back ends with its hash.
+                "SELECT entries.at, stroops, coalesce(outer_hashes, iif(entries.key GLOB 'returned:*', "
+                "json_array(substr(entries.key, -64)), json_array(''))) FROM postings JOIN entries ON entries.number = entry "
                 "LEFT JOIN attempts ON attempts.intent = entries.intent AND verdict = 'landed' "
                 "WHERE account = ? AND asset = 'KALE' AND stroops > 0",
                 (paid(claim, farmer),),
             )
-            found += [
-                Payment(claim, at, stroops, "" if hashes is None else json.loads(hashes)[-1])
-                for at, stroops, hashes in rows
-            ]
+            found += [Payment(claim, at, stroops, json.loads(hashes)[-1]) for at, stroops, hashes in rows]
         return sorted(found, key=lambda one: (one.at, one.claim))
 
     def harvests(self, farmer: int) -> dict[int, str]:

@@ -263,15 +263,29 @@ class StoreJournal:
         )
         return {purpose: json.loads(hashes)[-1] for purpose, hashes in rows}
 
-    def last_sequence(self, source: str) -> int | None:
-        """Give the highest sequence number signed for an account whose attempt is not dead."""
+    def last_sequence(self, source: str, *, signed_before: int | None = None) -> int | None:
+        """Give the highest sequence number signed for an account whose attempt is not dead.
+
+        Args:
+            source: G address.
+            signed_before: only attempts that were signed before this ledger; None for all.
+        """
         highest: int | None = self._store.value(
             "SELECT max(sequence) FROM ("
             "SELECT max(sequence) AS sequence FROM attempts WHERE source = ?1 AND verdict <> 'dead' "
+            "AND (?2 IS NULL OR signed_ledger < ?2) "
             "UNION ALL SELECT sequence FROM brief_sequences WHERE source = ?1)",
-            (source,),
+            (source, signed_before),
         )
         return highest
+
+    def count_sequences(self, source: str, first: int, last: int) -> int:
+        """Count an account's sequence numbers, both ends counted in, that attempts took which are not dead."""
+        count: int = self._store.value(
+            "SELECT count(*) FROM attempts WHERE source = ? AND sequence BETWEEN ? AND ? AND verdict <> 'dead'",
+            (source, first, last),
+        )
+        return count
 
     def reserved(self) -> dict[tuple[str, str], int]:
         """Give what open intents of all owners may still spend, by (account, asset)."""

@@ -9,6 +9,7 @@ import typer
 from kalepool.cli.asking import Yes, confirm
 from kalepool.cli.output import output_of
 from kalepool.cli.running import PassphraseFile, open_pool, run_async
+from kalepool.cli.telling import tell_news
 from kalepool.core.amounts import format_amount
 from kalepool.core.farmers import FarmerState
 from kalepool.errors import UsageError
@@ -68,7 +69,9 @@ async def _exit(output: Output, pool: Pool, name: str, quote: bool, yes: bool) -
             output.note("\n".join(_lines(found)))
             confirm(f"Let {name} leave?", yes=yes)
             pool.exiting.begin(name)
-        return await pool.exiting.advance(name)
+        done = await pool.exiting.advance(name)
+        tell_news(output, pool)
+        return done
 
 
 def _lines(quote: ExitQuote) -> list[str]:

@@ -11,7 +11,7 @@ from kalepool.cli.output import output_of
 from kalepool.cli.progress import progress_count
 from kalepool.cli.running import PassphraseFile, open_pool, run_async
 from kalepool.cli.tables import print_table, short
-from kalepool.cli.telling import tell
+from kalepool.cli.telling import tell, tell_news
 from kalepool.core.amounts import format_amount
 from kalepool.core.shares import Claim
 from kalepool.errors import PartialError, UnresolvedError, UsageError
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from kalepool.errors import KalepoolError
     from kalepool.services.paying import Paid, PayoutPlan
     from kalepool.services.restoring import Ahead
-
-_SHOWN = 10
 
 
 def payout(
@@ -69,6 +67,7 @@ async def _pay(
 ) -> tuple[PayoutPlan, Paid | None]:
     async with pool.online():
         plan = await pool.paying.plan(names, now_due=now)
+        tell_news(output, pool)
         if dry_run or not plan.batches:
             return plan, None
         if not plan.missing:
@@ -84,11 +83,14 @@ async def _pay(
 
 async def _confirm(output: Output, pool: Pool, yes: bool) -> list[Ahead]:
     async with pool.online():
-        ahead = await pool.restoring.ahead()
-        for one in ahead[:_SHOWN]:
+        reading = await pool.restoring.read()
+        if reading is not None:
             output.note(
-                f"{one.name} {one.address} has sent {one.chain - one.journal} transactions that are not known here"
+                f"read back {reading.unknown} transactions that were not known here: {reading.returned} payments "
+                "of claims, booked as paid"
             )
+        for doubt in await pool.restoring.doubts(reading):
+            output.note(doubt)
         confirm("Is every payment since known here, or allowed for?", yes=yes)
         return await pool.restoring.confirm()
 

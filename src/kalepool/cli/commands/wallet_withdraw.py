@@ -9,6 +9,7 @@ import typer
 from kalepool.cli.asking import Yes, confirm
 from kalepool.cli.output import output_of
 from kalepool.cli.running import PassphraseFile, open_pool, run_async
+from kalepool.cli.telling import tell_news
 from kalepool.core.amounts import format_amount, parse_amount
 from kalepool.core.farmers import MAX_MEMO_BYTES
 from kalepool.core.roster import parse_payout
@@ -60,6 +61,7 @@ async def _withdraw(
 ) -> tuple[Withdrawal, str]:
     async with pool.online():
         plan = await pool.withdrawing.plan(asset, stroops, to, memo)
+        tell_news(output, pool)
         output.note(
             f"{format_amount(plan.amount)} {plan.asset} to {plan.to}; {format_amount(plan.left)} are left"
         )
