@@ -868,7 +868,7 @@ class Pool:
             farmers=self.farmers,
             terms=self.terms_book,
             pails=self.pails,
-            facts=self.facts,
+            vault=self.vault,
             journal=self.journal,
             store=self.store,
             chain=self.chain,

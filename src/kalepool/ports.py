@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from kalepool.core.agreements import Life, Lived
     from kalepool.core.bookings import Booking
     from kalepool.core.chain import AccountState, Found, Happenings, SendAnswer, Snapshot, Tip
     from kalepool.core.classic import Newcomer, Payment
@@ -269,12 +270,35 @@ class Farmers(Protocol):
             UsageError: when a name, an address or a wallet index is taken.
         """
 
-    def move(self, number: int, state: FarmerState, *, who: str, why: str = "") -> None:
-        """Move one to another state, and record it.
+    def move(
+        self,
+        number: int,
+        state: FarmerState,
+        *,
+        who: str,
+        why: str = "",
+        asked_at: int | None = None,
+        seal: Callable[[int], bytes] | None = None,
+    ) -> None:
+        """Move one to another state, and record it, and what it means for what was agreed.
+
+        Args:
+            number: whose.
+            state: the new one.
+            who: the person or command that does it.
+            why: a note.
+            asked_at: for a wish to leave: network time of it.
+            seal: for a wish to leave: gives its MAC by its place in the life of the agreement.
 
         Raises:
             UsageError: when the move is not legal.
         """
+
+    def life(self, number: int) -> list[Lived]:
+        """Give the life of what was agreed with one, oldest step first."""
+
+    def lives(self) -> Mapping[int, Life]:
+        """Give where what was agreed with each stands, by number."""
 
     def moves(self, number: int) -> list[Moved]:
         """Give the recorded moves of one, oldest first."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from kalepool.cli.wording import instant
 from kalepool.core.amounts import format_amount
+from kalepool.core.roster import format_bps
 from kalepool.core.shares import Claim
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def _facts(statement: Statement) -> list[tuple[str, str]]:
     return [
         ("wallet", farmer.address),
         ("payout address", farmer.terms.payout or "none: shares stay in the wallet"),
+        ("terms", str(statement.life[-1].became)),
         ("drawn up", instant(statement.until)),
         ("earned", f"{format_amount(statement.total('reward'))} KALE"),
         ("fee", f"{format_amount(statement.total('fee'))} KALE"),
@@ -115,6 +117,28 @@ def _tables(statement: Statement) -> list[_Table]:
             ("block", "stake", "reward", "fee", "pool", "share", "opened", "what became of it"),
             6,
             [_crop(crop) for crop in statement.crops],
+        ),
+        _Table(
+            "Terms",
+            ("from block", "fee", "share", "payout address"),
+            3,
+            [
+                (
+                    str(one.from_block),
+                    format_bps(one.terms.fee_bps),
+                    format_bps(one.terms.share_bps),
+                    one.terms.payout or "none",
+                )
+                for one in statement.agreed
+            ],
+            hashes=False,
+        ),
+        _Table(
+            "Their life",
+            ("what", "when", "by", "why"),
+            0,
+            [(str(step.became), instant(step.at), step.who, step.why) for step in statement.life],
+            hashes=False,
         ),
     ]
     if statement.days:

@@ -41,6 +41,20 @@ def terms_message(farmer: Farmer, terms: Terms, from_block: int) -> bytes:
     )
 
 
+def exit_message(farmer: Farmer, place: int, asked_at: int) -> bytes:
+    """Give what the vault seals when a farmer wants to leave: an exit pays out all that he has.
+
+    Args:
+        farmer: who.
+        place: of the wish in the life of his agreement: one that was taken back cannot be put in again.
+        asked_at: network time of the wish.
+    """
+    return _canonical(
+        "exit",
+        {"farmer": farmer.number, "address": farmer.address, "place": place, "asked_at": asked_at},
+    )
+
+
 def _beyond_default(terms: Terms) -> dict[str, object]:
     """Give what later versions added, where it is not as it was before: so seals of before still hold."""
     added = {

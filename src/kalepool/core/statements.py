@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kalepool.core.farmers import Farmer
+    from kalepool.core.agreements import Lived
+    from kalepool.core.farmers import Farmer, SealedTerms
     from kalepool.core.records import PailState
     from kalepool.core.shares import Claim
 
@@ -101,6 +102,8 @@ class Statement:
         crops: pails that are over and kept, the oldest first.
         payments: to him, the oldest first; the pool's own are left out.
         owed: what he is owed now, stroops, compensation counted.
+        life: of what was agreed with him, oldest step first.
+        agreed: all terms ever agreed, oldest first; of those from the same block the last counts.
     """
 
     farmer: Farmer
@@ -109,6 +112,8 @@ class Statement:
     crops: tuple[Crop, ...]
     payments: tuple[Payment, ...]
     owed: int
+    life: tuple[Lived, ...]
+    agreed: tuple[SealedTerms, ...]
 
     @property
     def paid(self) -> int:

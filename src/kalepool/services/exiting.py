@@ -10,15 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from kalepool.core.agreements import Life
 from kalepool.core.classic import Payment
 from kalepool.core.farmers import Custody, FarmerState
 from kalepool.core.intents import Kind, Plan, State
 from kalepool.core.payouts import Line
 from kalepool.core.postings import KALE, XLM, account
+from kalepool.core.sealing import exit_message
 from kalepool.core.shares import Claim
 from kalepool.errors import UnresolvedError, UsageError
 from kalepool.services.errands import PATIENCE_S
 from kalepool.services.paying import unused
+from kalepool.services.settling import BrokenSealError
 from kalepool.services.submit import Order
 
 if TYPE_CHECKING:
@@ -26,18 +29,13 @@ if TYPE_CHECKING:
 
     from kalepool.core.chain import AccountState
     from kalepool.core.farmers import Farmer, Terms
-    from kalepool.ports import Chain, Clock, Composer, Facts, Farmers, Journal, Pails, Transactions
+    from kalepool.ports import Chain, Clock, Composer, Farmers, Journal, Pails, Transactions, Vault
     from kalepool.services.errands import Errands
     from kalepool.services.paying import Paying
     from kalepool.services.restoring import Restoring
     from kalepool.services.settling import Settling, TermsBook
 
 _HOUR_S = 3_600
-
-
-def exit_fact(number: int) -> str:
-    """Name the fact that holds when a farmer asked to leave, network time."""
-    return f"exit:{number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +54,7 @@ class ExitQuote:
         waits: what it waits for; nothing where it can end now.
         done: whether it has ended.
         transaction: hash of the transaction that ended it, hex; or empty.
+        refused: why it is not even looked at; empty where it is.
     """
 
     farmer: Farmer
@@ -69,6 +68,7 @@ class ExitQuote:
     waits: tuple[str, ...] = ()
     done: bool = False
     transaction: str = ""
+    refused: str = ""
 
     @property
     def his(self) -> int:
@@ -83,7 +83,7 @@ class Exiting:
         farmers: who.
         terms: where they are paid, checked by their seals.
         pails: which are open.
-        facts: since when they want to leave.
+        vault: seals the wish to leave.
         journal: what is under way.
         store: makes several changes one.
         chain: what accounts hold.
@@ -104,7 +104,7 @@ class Exiting:
         farmers: Farmers,
         terms: TermsBook,
         pails: Pails,
-        facts: Facts,
+        vault: Vault,
         journal: Journal,
         store: Transactions,
         chain: Chain,
@@ -121,7 +121,7 @@ class Exiting:
         self._farmers = farmers
         self._terms = terms
         self._pails = pails
-        self._facts = facts
+        self._vault = vault
         self._journal = journal
         self._store = store
         self._chain = chain
@@ -159,8 +159,15 @@ class Exiting:
         with self._store.atomic(synced=True):
             # Who was never funded has nothing here that could wait.
             became = FarmerState.EXITED if farmer.state is FarmerState.CREATED else FarmerState.EXITING
-            self._farmers.move(farmer.number, became, who=self._who, why="wants to leave")
-            self._facts.put(exit_fact(farmer.number), str(int(self._clock.now())))
+            asked_at = int(self._clock.now())
+            self._farmers.move(
+                farmer.number,
+                became,
+                who=self._who,
+                why="wants to leave",
+                asked_at=asked_at,
+                seal=lambda place: self._vault.seal(exit_message(farmer, place, asked_at)),
+            )
         self._record(f"'{name}' wants to leave")
         return self._farmers.get(name)
 
@@ -182,7 +189,6 @@ class Exiting:
         became = FarmerState.PAUSED if before is FarmerState.PAUSED else FarmerState.ACTIVE
         with self._store.atomic(synced=True):
             self._farmers.move(farmer.number, became, who=self._who, why="stays after all")
-            self._facts.drop(exit_fact(farmer.number))
         self._record(f"'{name}' stays after all")
         return self._farmers.get(name)
 
@@ -222,7 +228,13 @@ class Exiting:
 
     async def advance_all(self) -> list[ExitQuote]:
         """Do for everybody who is leaving what can be done now."""
-        return [await self.advance(farmer.name) for farmer in self._farmers.all(FarmerState.EXITING)]
+        found = []
+        for farmer in self._farmers.all(FarmerState.EXITING):
+            try:
+                found.append(await self.advance(farmer.name))
+            except BrokenSealError as error:
+                found.append(ExitQuote(farmer, None, refused=error.message))
+        return found
 
     # Inside
 
@@ -238,7 +250,7 @@ class Exiting:
             for claim in (Claim.FARMER, Claim.POOL, Claim.COMPENSATION)
         )
         held = 0 if state is None or state.kale is None else state.kale
-        asked = self._facts.get(exit_fact(farmer.number))
+        asked = self._asked_at(farmer)
         quote = ExitQuote(
             farmer,
             terms.payout,
@@ -247,9 +259,28 @@ class Exiting:
             owed,
             pool,
             0 if state is None else state.xlm,
-            None if asked is None else int(asked) + terms.exit_delay_h * _HOUR_S,
+            None if asked is None else asked + terms.exit_delay_h * _HOUR_S,
         )
         return replace(quote, waits=tuple(self._waits(quote, states))), states
+
+    def _asked_at(self, farmer: Farmer) -> int | None:
+        """Give the network time at which a farmer asked to leave; None where he has not.
+
+        Raises:
+            BrokenSealError: when the wish does not carry this vault's seal: nobody is paid out by it.
+        """
+        step = self._farmers.life(farmer.number)[-1]
+        if farmer.state is not FarmerState.EXITING:
+            return None
+        sealed = step.became is Life.EXITING and step.asked_at is not None and step.seal is not None
+        if not sealed or not self._vault.seal_holds(
+            exit_message(farmer, step.place, step.asked_at or 0), step.seal or b""
+        ):
+            raise BrokenSealError(
+                f"the wish of '{farmer.name}' to leave does not carry this vault's seal",
+                hint=f"did he ask? kalepool farmer exit {farmer.name} --cancel, and then, where he did, again",
+            )
+        return step.asked_at
 
     def _waits(self, quote: ExitQuote, states: Mapping[str, AccountState]) -> list[str]:
         farmer = quote.farmer

@@ -81,3 +81,5 @@ class Paymaster:
         for quote in await self._exiting.advance_all():
             if quote.done:
                 self._told(f"payout: {quote.farmer.name} has left")
+            elif quote.refused:
+                self._told(f"payout: {quote.refused}")

@@ -61,7 +61,8 @@ class Stating:
             for claim in (Claim.FARMER, Claim.COMPENSATION)
         )
         days = tuple(self._histories.days(farmer.number))
-        return Statement(farmer, until, days, crops, tuple(his), due)
+        life, agreed = self._farmers.life(farmer.number), self._farmers.agreed(farmer.number)
+        return Statement(farmer, until, days, crops, tuple(his), due, tuple(life), tuple(agreed))
 
 
 def _crop(line: Explained, at: float, transaction: str) -> Crop:

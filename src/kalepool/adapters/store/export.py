@@ -19,6 +19,7 @@ _AT_ONCE: Final = 10_000
 TABLES: Final = {
     "farmers": "SELECT * FROM farmers ORDER BY number",
     "farmer_moves": "SELECT * FROM farmer_moves ORDER BY id",
+    "agreement_life": "SELECT * FROM agreement_life ORDER BY farmer, place",
     "terms": "SELECT * FROM terms ORDER BY farmer, version",
     "blocks": "SELECT * FROM blocks ORDER BY block",
     "pails": "SELECT * FROM pails ORDER BY block, farmer",

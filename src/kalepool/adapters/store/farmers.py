@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from kalepool.core.agreements import Life, Lived, life_after
 from kalepool.core.farmers import (
     Custody,
     Farmer,
@@ -94,6 +95,8 @@ class StoreFarmers:
             self._store.execute_many(
                 _ADD_MOVE, [(one.number, None, one.state, who, "added", self._now()) for one in added]
             )
+            for one in added:
+                self._live(one.number, one.state, who=who, why="added")
         return added
 
     def _refuse_taken(self, farmers: Sequence[Farmer]) -> None:
@@ -117,8 +120,25 @@ class StoreFarmers:
             addresses.add(farmer.address)
             indexes.add(farmer.wallet_index)
 
-    def move(self, number: int, state: FarmerState, *, who: str, why: str = "") -> None:
-        """Move one to another state, and record it.
+    def move(
+        self,
+        number: int,
+        state: FarmerState,
+        *,
+        who: str,
+        why: str = "",
+        asked_at: int | None = None,
+        seal: Callable[[int], bytes] | None = None,
+    ) -> None:
+        """Move one to another state, and record it, and what it means for what was agreed.
+
+        Args:
+            number: whose.
+            state: the new one.
+            who: the person or command that does it.
+            why: a note.
+            asked_at: for a wish to leave: network time of it.
+            seal: for a wish to leave: gives its MAC by its place in the life of the agreement.
 
         Raises:
             UsageError: when there is no such farmer, or the move is not legal.
@@ -128,6 +148,39 @@ class StoreFarmers:
             check_move(was, state)
             self._store.execute("UPDATE farmers SET state = ? WHERE number = ?", (state, number))
             self._store.execute(_ADD_MOVE, (number, was, state, who, why, self._now()))
+            self._live(number, state, who=who, why=why, asked_at=asked_at, seal=seal)
+
+    def _live(
+        self,
+        number: int,
+        state: FarmerState,
+        *,
+        who: str,
+        why: str,
+        asked_at: int | None = None,
+        seal: Callable[[int], bytes] | None = None,
+    ) -> None:
+        lived = self.life(number)
+        current = lived[-1].became if lived else None
+        became = life_after(current, state)
+        if became is not current:
+            place = len(lived) + 1
+            sealed = None if seal is None else seal(place)
+            row = (number, place, became, who, why, self._now(), asked_at, sealed)
+            self._store.execute("INSERT INTO agreement_life VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def life(self, number: int) -> list[Lived]:
+        """Give the life of what was agreed with one, oldest step first."""
+        rows = self._store.all(
+            "SELECT place, became, who, why, at, asked_at, seal FROM agreement_life WHERE farmer = ? ORDER BY place",
+            (number,),
+        )
+        return [Lived(place, Life(became), *rest) for place, became, *rest in rows]
+
+    def lives(self) -> dict[int, Life]:
+        """Give where what was agreed with each stands, by number."""
+        rows = self._store.all("SELECT farmer, became FROM agreement_life ORDER BY place")
+        return {number: Life(became) for number, became in rows}
 
     def moves(self, number: int) -> list[Moved]:
         """Give the recorded moves of one, oldest first."""

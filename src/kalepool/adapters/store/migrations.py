@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlite_utils import Database, Migrations
 
-from kalepool.adapters.store import day_tables, fee_tables, fold_tables, money_tables, plan_tables
+from kalepool.adapters.store import day_tables, fee_tables, fold_tables, life_tables, money_tables, plan_tables
 from kalepool.adapters.store.schema import APPLICATION_ID, STATEMENTS
 from kalepool.errors import ConfigError
 
@@ -51,6 +51,14 @@ def days_for_what_is_old(db: Database) -> None:
     """Sum pails by day, and open the doors through which old detail leaves."""
     for statement in (*day_tables.STATEMENTS, *fold_tables.STATEMENTS):
         db.conn.execute(statement)
+
+
+@STEPS(name="6 the life of agreements")
+def life_of_agreements(db: Database) -> None:
+    """Keep the life of what was agreed apart from the states of accounts."""
+    for statement in life_tables.STATEMENTS:
+        db.conn.execute(statement)
+    life_tables.remember_lives(db.conn)
 
 
 def migrate(store: Store, steps: Migrations = STEPS, *, stop_before: str | None = None) -> int:

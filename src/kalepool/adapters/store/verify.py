@@ -116,6 +116,15 @@ _CHECKS: Final = (
         ),
     ),
     (
+        "farmers whose agreement stands elsewhere than their account",
+        (
+            "SELECT number FROM farmers WHERE "
+            "state || '>' || coalesce((SELECT became FROM agreement_life WHERE farmer = number "
+            "ORDER BY place DESC LIMIT 1), '') NOT IN ('created>pending', 'funded>pending', 'active>active', "
+            "'paused>active', 'exiting>exiting', 'exited>completed', 'exited>cancelled')"
+        ),
+    ),
+    (
         "claims below zero",
         "SELECT account, stroops FROM balances WHERE account GLOB 'owed:*' AND stroops < 0",
     ),

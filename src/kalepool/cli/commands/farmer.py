@@ -114,8 +114,8 @@ def list_(
     """List all farmers with their balances as last seen."""
     output = output_of(ctx)
     with open_pool(output, "farmer list") as pool:
-        farmers, accounts = pool.farmers.all(), pool.views.accounts()
-    rows = [data_of(one, accounts.get(one.address)) for one in farmers]
+        farmers, accounts, lives = pool.farmers.all(), pool.views.accounts(), pool.farmers.lives()
+    rows = [data_of(one, accounts.get(one.address), lives[one.number]) for one in farmers]
     output.emit("farmer list", {"farmers": rows}, lambda console: render_list(console, rows, wide=wide))
 
 
@@ -141,6 +141,7 @@ def show(
             pool.views.accounts().get(found.address),
             agreed,
             pool.farmers.moves(found.number),
+            pool.farmers.life(found.number),
             pool.receivables.receivables().get(found.number),
         )
     output.emit("farmer show", details, lambda console: render_details(console, details))
@@ -208,7 +209,8 @@ def set_(
         if change.payout:
             _check_receivers(output, pool, [change.payout])
         found, block = pool.onboarding.change(name, change, email=written)
-        row = {**data_of(found, pool.views.accounts().get(found.address)), "from_block": block}
+        life = pool.farmers.lives()[found.number]
+        row = {**data_of(found, pool.views.accounts().get(found.address), life), "from_block": block}
 
     def render(console: Console) -> None:
         since = "are as they were" if block is None else f"hold from block {block}"
@@ -310,9 +312,9 @@ def _note(why: str) -> str:
 
 
 def _tell_added(output: Output, pool: Pool, added: Sequence[Farmer], checked: bool | None) -> None:
-    accounts = pool.views.accounts()
+    accounts, lives = pool.views.accounts(), pool.farmers.lives()
     data: dict[str, Any] = {
-        "farmers": [data_of(one, accounts.get(one.address)) for one in added],
+        "farmers": [data_of(one, accounts.get(one.address), lives[one.number]) for one in added],
         "receivers_checked": checked,
     }
 

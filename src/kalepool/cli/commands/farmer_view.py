@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from kalepool.core.agreements import Life, Lived
     from kalepool.core.chain import AccountState
     from kalepool.core.farmers import Farmer, Moved, SealedTerms, Stake, Terms
 
@@ -26,13 +27,20 @@ def stake_text(stake: Stake) -> str:
     return format_amount(stake.stroops)
 
 
-def data_of(farmer: Farmer, account: AccountState | None) -> dict[str, Any]:
-    """Give a farmer as JSON, with his balance as last seen: null where it never was."""
+def data_of(farmer: Farmer, account: AccountState | None, life: Life) -> dict[str, Any]:
+    """Give a farmer as JSON, with his balance as last seen: null where it never was.
+
+    Args:
+        farmer: whom.
+        account: as last seen, or None.
+        life: where what was agreed with him stands.
+    """
     seen = None if account is None else account.kale
     return {
         "name": farmer.name,
         "address": farmer.address,
         "state": str(farmer.state),
+        "agreement": str(life),
         "custody": str(farmer.custody),
         **_terms(farmer.terms),
         "email": farmer.email,
@@ -45,6 +53,7 @@ def details_of(
     account: AccountState | None,
     agreed: Sequence[tuple[SealedTerms, bool | None]],
     moves: Sequence[Moved],
+    lived: Sequence[Lived],
     owed: int | None,
 ) -> dict[str, Any]:
     """Give all that is known of a farmer as JSON.
@@ -54,10 +63,11 @@ def details_of(
         account: as last seen, or None.
         agreed: all his terms, oldest first, and whether their seals hold; None where that was not checked.
         moves: his states, oldest first.
+        lived: the life of what was agreed with him, oldest step first.
         owed: what he owes in stroops of KALE, or None for a custodial one.
     """
     return {
-        **data_of(farmer, account),
+        **data_of(farmer, account, lived[-1].became),
         "number": farmer.number,
         "wallet_index": farmer.wallet_index,
         "xlm_stroops": None if account is None else str(account.xlm),
@@ -69,6 +79,10 @@ def details_of(
         "states": [
             {"state": str(move.became), "at": _iso(move.at), "who": move.who, "why": move.why}
             for move in moves
+        ],
+        "agreements": [
+            {"agreement": str(step.became), "at": _iso(step.at), "who": step.who, "why": step.why}
+            for step in lived
         ],
     }
 
@@ -83,13 +97,14 @@ def render_list(console: Console, rows: Sequence[dict[str, Any]], *, wide: bool)
             row["name"],
             short(row["address"], wide=wide),
             row["state"] if row["custody"] == "custodial" else f"{row['state']}, {row['custody']}",
+            row["agreement"],
             row["stake"],
             short(row["payout"], wide=wide),
             _kale(row["kale_stroops"]),
         )
         for row in rows
     ]
-    headings = ("name", "address", "state", "stake", "payout", "KALE")
+    headings = ("name", "address", "state", "terms", "stake", "payout", "KALE")
     print_table(console, headings, cells, right=("stake", "KALE"))
 
 
@@ -100,6 +115,7 @@ def render_details(console: Console, data: dict[str, Any]) -> None:
         ("name", data["name"]),
         ("address", data["address"]),
         ("state", data["state"]),
+        ("terms", data["agreement"]),
         ("custody", data["custody"]),
         ("e-mail", data["email"] or "-"),
         ("stake", data["stake"]),
@@ -119,6 +135,12 @@ def render_details(console: Console, data: dict[str, Any]) -> None:
     for move in data["states"]:
         note = f": {move['why']}" if move["why"] else ""
         console.print(f"{move['at']} {move['state']} by {move['who']}{note}", markup=False, soft_wrap=True)
+    console.print()
+    for step in data["agreements"]:
+        note = f": {step['why']}" if step["why"] else ""
+        console.print(
+            f"{step['at']} terms {step['agreement']} by {step['who']}{note}", markup=False, soft_wrap=True
+        )
     console.print()
     for terms in data["terms"]:
         seal = {True: ", seal holds", False: ", SEAL IS WRONG", None: ""}[terms["seal_holds"]]

@@ -29,6 +29,7 @@ def statement(output: Output, name: str, *, as_html: bool, passphrase_file: Path
         "share_stroops": str(found.total("share")),
         "paid_stroops": str(found.paid),
         "owed_stroops": str(found.owed),
+        "agreement": str(found.life[-1].became),
         "payments": [
             {
                 "claim": str(one.claim),
