@@ -615,6 +615,7 @@ class Pool:
             learner=self.learner,
             pricer=self.pricer,
             upkeep=self.roll_up(),
+            settling=self.settling,
             operator=self.vault.operator,
             policy=self.policy,
             day_most=self.config.stroops("fees.day_most_xlm"),

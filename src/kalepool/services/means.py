@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kalepool.services.pricing import Pricer
     from kalepool.services.receivables import Receivables
     from kalepool.services.reconcile import Reconciler
+    from kalepool.services.settling import Settling
     from kalepool.services.submit import Submitter
 
 
@@ -69,6 +70,7 @@ class Means:
     learner: Learner
     pricer: Pricer
     upkeep: Upkeep
+    settling: Settling
     operator: str
     policy: Policy
     day_most: int

@@ -187,18 +187,24 @@ class Settling:
         self._terms = terms
         self._rules = rules
 
-    def settle(self) -> Settled:
+    def settle(self, most: int | None = None) -> Settled:
         """Settle what waits, of all farmers; doing it again does nothing.
 
         A farmer whose terms have lost their seal is left out, and told of; the others go on.
+
+        Args:
+            most: pails at most, for who has little time; None for all.
         """
         done = Settled()
         farmers = {farmer.number: farmer for farmer in self._farmers.all()}
         skipped: set[int] = set()
         while True:
+            room = _AT_ONCE if most is None else min(most - done.pails, _AT_ONCE)
+            if room <= 0:
+                return done
             with self._store.atomic():
                 self._terms.look_again()
-                waiting = self._pails.unsettled(_AT_ONCE, without=skipped)
+                waiting = self._pails.unsettled(room, without=skipped)
                 if not waiting:
                     return done
                 self._settle(waiting, farmers, skipped, done)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from kalepool.core import strategy
 from kalepool.core.farmers import Custody
 from kalepool.core.intents import Kind
-from kalepool.core.records import View
+from kalepool.core.records import PailState, View
 from kalepool.core.rounds import Lane, Wait, plan
 from kalepool.core.shares import OWED, spoken_for
 from kalepool.services.applying import Applier
@@ -40,6 +40,10 @@ _GAP_LEDGERS: Final = 2
 _REMEMBERED_BLOCKS: Final = 30
 _HARVEST_PAUSE_LEDGERS: Final = 12
 _OPENING_WINDOW_S: Final = 30
+_SETTLED_AT_ONCE: Final = 200
+"""Pails settled in one round, some 20 ms: the rest waits for the next ledger, and no plant for them."""
+
+_OVER: Final = frozenset({PailState.HARVESTED, PailState.FORFEITED, PailState.EXPIRED})
 
 
 class Tender:
@@ -76,6 +80,7 @@ class Tender:
         self._bid_for: int | None = None
         self._speed = 0.0
         self._price_note = ""
+        self._may_settle = True
         self.look: Look | None = None
 
     async def round(self, rate: float, speed: float) -> Wait:
@@ -113,7 +118,9 @@ class Tender:
             self._save_view(look, rate)
         self._chronicle.note_closed(closed, look)
         self._chronicle.tell_changes(changes, look, before)
-        self._chronicle.tell_harvested(means.harvester.settle(closed), look)
+        harvested = means.harvester.settle(closed)
+        self._chronicle.tell_harvested(harvested, look)
+        self._may_settle |= bool(harvested) or any(change.now.state in _OVER for change in changes)
         self._chronicle.tell_outcomes(self._foreteller.outcome)
         self._chronicle.note_others(observed.witnessed, look)
         self._note_price(look)
@@ -124,6 +131,7 @@ class Tender:
             look.wait = Wait(pace.next_close() + pace.ledger_seconds, "the network stands still")
         else:
             look.wait = await self._decide_and_apply(look)
+        self._settle(look)
         return look.wait
 
     def _note_price(self, look: Look) -> None:
@@ -134,6 +142,17 @@ class Tender:
         if note and note != self._price_note:
             self._chronicle.tell(Name.RETRY, look.pace, reason=f"price of KALE: {note}")
         self._price_note = note
+
+    def _settle(self, look: Look) -> None:
+        """Say what is owed for pails that are over, once all that is urgent has left."""
+        if not self._may_settle:
+            return
+        done = self._means.settling.settle(_SETTLED_AT_ONCE)
+        self._may_settle = done.pails >= _SETTLED_AT_ONCE
+        for name in done.broken:
+            reason = f"the terms of {name} do not carry this vault's seal: nothing of his is settled"
+            event = Event(Name.RETRY, look.pace.close_time, name, ledger=look.pace.ledger, reason=reason)
+            self._teller.tell_once(f"seal {name}", event)
 
     @property
     def expired(self) -> int:
