@@ -151,7 +151,7 @@ def test_an_extension_under_way_does_not_hold_up_the_harvest(stead: Farmstead, f
     assert [(one.farmer, one.block) for one in swept.harvested] == [(1, 5)]
 
 
-@pytest.mark.parametrize("pail_lives_on", [False, True], ids=["both died", "the Block died first"])
+@pytest.mark.parametrize("pail_lives_on", [False, True], ids=["both died", "the Block was removed"])
 def test_what_expired_is_told_once_with_its_reason(
     stead: Farmstead, farmers: list[Farmer], pail_lives_on: bool
 ) -> None:
@@ -164,7 +164,8 @@ def test_what_expired_is_told_once_with_its_reason(
     swept = sweep_once(stead)
     (lost,) = swept.expired
     assert (lost.farmer, lost.block, lost.state, lost.stake) == (1, 3, PailState.EXPIRED, STAKE)
-    assert lost.why in {"not harvested by ledger 4", "its Block died before it was harvested"}
+    removed = "network: its Block was removed though it lived until ledger 4"
+    assert lost.why == (removed if pail_lives_on else "not harvested by ledger 4")
     assert (swept.harvested, swept.pending) == ([], [])
     assert sweep_once(stead).expired == []
 

@@ -41,6 +41,7 @@ class Shift:
         events: everything told so far.
         at: what happens once a ledger has closed, by its sequence.
         ledger_s: seconds of the machine's time in which a ledger of five network seconds passes.
+        late: by how many seconds the next ledger is late, by the sequence of the one before.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Shift:
         self.options: dict[str, Value] = {"mining.threads": 1, **(options or {})}
         self.events: list[Event] = []
         self.at: dict[int, Callable[[], None]] = {}
+        self.late: dict[int, float] = {}
         self.slept = 0.0
         self.ledger_s = 5.0
         self.pool = self._start()
@@ -125,9 +127,13 @@ class Shift:
 
     async def _close_ledgers(self) -> None:
         while True:
-            await asyncio.sleep(self.ledger_s)
+            late = self.late.pop(self.ledger.latest.sequence, 0.0)
+            await asyncio.sleep(self.ledger_s + late)
             self._hash()
-            self.stead.bench.close()
+            if late:
+                self.ledger.close(late)
+            else:
+                self.stead.bench.close()
             action = self.at.pop(self.ledger.latest.sequence, None)
             if action is not None:
                 action()

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from kalepool.core.chain import DatedPail, Snapshot
 from kalepool.core.contract import harvest, new_record
 from kalepool.core.farm import Block, Farm, Pail
+from kalepool.core.farmers import Custody
 from kalepool.core.pails import observe
 from kalepool.core.records import PailRecord, PailState, check_pail_move
+from kalepool.core.shares import Loss, loss_of
 
 BLOCK = Block(1_000, 1, 47, 0, 100_0000000, 5, 9, bytes(32), 3_0000000, 5_000_000_000)
 LEDGER, END = 900, 1_000
@@ -133,3 +135,25 @@ def test_whatever_is_seen_in_whatever_order_only_legal_moves_follow(
         for after in observe(record, "G1", BLOCK, seen(pail, index=index, ledger=ledger)):
             check_pail_move(record.state, after.state)
             record = after
+
+
+@pytest.mark.parametrize(
+    ("record", "index", "paused", "is_networks"),
+    [
+        (WORKED, 7, True, True),
+        (WORKED, 7, False, False),  # nobody opened the next block, and the pool could have
+        (PLANTED, 7, True, False),  # a work needs no plant of anybody's
+        (HARVESTABLE, 8, True, False),  # its block had ended: a harvest was all it took
+        (PLANTED, 8, True, False),
+    ],
+)
+def test_a_pail_that_died_while_the_farm_was_paused_is_the_networks_only_where_its_block_could_not_end(
+    record: PailRecord, index: int, paused: bool, is_networks: bool
+) -> None:
+    snapshot = seen(None, index=index, ledger=END + 1)
+    now = last(record, BLOCK, replace(snapshot, farm=replace(snapshot.farm, paused=paused)))
+    assert now.state is PailState.EXPIRED
+    assert now.why.startswith("network:") is is_networks
+    expected = Loss.NETWORK if is_networks else Loss.POOL
+    assert loss_of(now, Custody.CUSTODIAL) is expected
+    assert f"not harvested by ledger {END}" in now.why

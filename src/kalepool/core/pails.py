@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kalepool.core.contract import share_of_block, weigh
 from kalepool.core.records import ALIVE, PAIL_MOVES, PailRecord, PailState
+from kalepool.core.shares import Loss
 
 if TYPE_CHECKING:
     from kalepool.core.chain import DatedPail, Snapshot
@@ -94,7 +95,11 @@ def _gone(record: PailRecord, block: Block | None, snapshot: Snapshot) -> PailRe
     if record.state is PailState.MISSED:
         return record
     if record.live_until is not None and snapshot.ledger > record.live_until:
-        return replace(record, state=PailState.EXPIRED, why=f"not harvested by ledger {record.live_until}")
+        why = f"not harvested by ledger {record.live_until}"
+        if record.state is not PailState.PLANTED and not over and snapshot.farm.paused:
+            # Worked, and nobody could end its block: while the farm is paused, only planting fails, and planting ends it.
+            why = f"{Loss.NETWORK}: the farm was paused and its block could not end: {why}"
+        return replace(record, state=PailState.EXPIRED, why=why)
     if not over:
         # Nothing can be harvested yet: the view is older than the pail.
         return record

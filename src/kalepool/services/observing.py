@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from kalepool.core import standstill
 from kalepool.core.farmers import Custody, FarmerState
 from kalepool.core.pails import observe
 from kalepool.core.records import ALIVE, BlockRecord, PailRecord, PailState
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from kalepool.core.chain import Snapshot
     from kalepool.core.farm import Block
     from kalepool.core.farmers import Farmer
+    from kalepool.core.standstill import Standstill
     from kalepool.ports import Blocks
     from kalepool.services.means import Means
 
@@ -61,6 +63,8 @@ class Observer:
         self._asked: dict[tuple[int, int], Farmer] = {}
         self.ripe: dict[int, list[PailRecord]] = {}
         self.index: int | None = None
+        self._pace: Pace | None = None
+        self._standstill: Standstill | None = None
 
     async def read(self, farmers: Sequence[Farmer], *, every: int | None, busy: frozenset[int]) -> Snapshot:
         """Read the farm and the pails that something may have to be done about.
@@ -97,9 +101,12 @@ class Observer:
         What is known is read in the same transaction: a harvest from cron may have come between.
         """
         means, farm = self._means, snapshot.farm
+        if self._pace is not None:
+            self._standstill = standstill.between(self._pace, pace) or self._standstill
+        self._pace = pace
         with means.store.atomic():
             means.blocks.record(_blocks(snapshot, pace))
-            changes = self._changes(snapshot)
+            changes = self._excused(self._changes(snapshot))
             means.pails.record([change.now for change in changes])
         opened = self.index != farm.index
         self.index = farm.index
@@ -169,6 +176,15 @@ class Observer:
                 changes.append(Change(farmer, record, now))
                 record = now
         return changes
+
+    def _excused(self, changes: list[Change]) -> list[Change]:
+        """Give changes with the reason of a lost stake, where the network is known to have caused it."""
+        return [self._excuse(one) if one.now.state is PailState.FORFEITED else one for one in changes]
+
+    def _excuse(self, change: Change) -> Change:
+        block = _last_seen(self._means.blocks, change.now.block)
+        why = "" if block is None else standstill.excuse(self._standstill, block.timestamp)
+        return replace(change, now=replace(change.now, why=why)) if why else change
 
     def drop_ripe(self, farmer: int, block: int) -> None:
         """Take note that a pail has been harvested, and the store knows."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from kalepool.core.harvests import paid_by
 from kalepool.core.pails import observe, reward_of
 from kalepool.core.records import ALIVE, BlockRecord, PailRecord, PailState
+from kalepool.core.shares import Loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -124,7 +125,7 @@ class Memory:
                     continue
                 path.append(record)
             path += observe(record, address, self._block(index, snapshot), snapshot)
-            lost = _without_block(path[-1] if path else record, address, snapshot)
+            lost = self._without_block(path[-1] if path else record, address, snapshot)
             path += [] if lost is None else [lost]
             steps += path
             changed += path[-1:]
@@ -137,6 +138,23 @@ class Memory:
             return dated.block
         return next((known.block for known in self._blocks.between(index, index)), None)
 
+    def _without_block(self, record: PailRecord, address: str, snapshot: Snapshot) -> PailRecord | None:
+        """Give a worked pail as lost where its block is over and its Block has died."""
+        if (
+            record.state not in _PAYABLE
+            or record.block >= snapshot.farm.index
+            or record.block in snapshot.blocks
+            or (address, record.block) not in snapshot.pails
+        ):
+            return None
+        known = next(iter(self._blocks.between(record.block, record.block)), None)
+        if known is not None and snapshot.ledger <= known.live_until:
+            # A life only ever gets longer: the owner of the farm has taken the Block away.
+            why = f"{Loss.NETWORK}: its Block was removed though it lived until ledger {known.live_until}"
+        else:
+            why = "its Block died before it was harvested"
+        return replace(record, state=PailState.EXPIRED, why=why)
+
 
 def _found(farmer: int, address: str, index: int, snapshot: Snapshot) -> PailRecord | None:
     """Begin the record of a pail that is on the chain and unknown here."""
@@ -146,15 +164,3 @@ def _found(farmer: int, address: str, index: int, snapshot: Snapshot) -> PailRec
     return PailRecord(
         farmer, index, PailState.PLANTED, dated.pail.stake, dated.pail.sequence, live_until=dated.live_until
     )
-
-
-def _without_block(record: PailRecord, address: str, snapshot: Snapshot) -> PailRecord | None:
-    """Give a worked pail as lost where its block is over and its Block has died."""
-    if (
-        record.state not in _PAYABLE
-        or record.block >= snapshot.farm.index
-        or record.block in snapshot.blocks
-        or (address, record.block) not in snapshot.pails
-    ):
-        return None
-    return replace(record, state=PailState.EXPIRED, why="its Block died before it was harvested")
