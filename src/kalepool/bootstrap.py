@@ -493,7 +493,13 @@ class Pool:
         from kalepool.services.witness import Witness  # noqa: PLC0415
 
         operator = self.addresses.operator
-        return Witness(self.books, self.facts, self.journal, self.store, operator, self.own_addresses)
+        return Witness(
+            self.books, self.facts, self.journal, self.store, operator, self.own_addresses, self._debtors
+        )
+
+    def _debtors(self) -> dict[str, int]:
+        """Give the numbers of self-custody farmers by address."""
+        return {one.address: one.number for one in self.farmers.all() if one.custody is Custody.WATCHED}
 
     def own_addresses(self) -> set[str]:
         """Give the addresses whose KALE the books keep: custodial farmers, whatever became of them, and our own."""
@@ -700,7 +706,7 @@ class Pool:
         from kalepool.services.receivables import Receivables  # noqa: PLC0415
 
         most = self.config.stroops("terms.receivable_most_kale")
-        return Receivables(self.farmers, self.pails, most=most)
+        return Receivables(self.farmers, self.pails, self.books, most=most)
 
     @cached_property
     def balances(self) -> Balances:

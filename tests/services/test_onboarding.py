@@ -11,6 +11,7 @@ from kalepool.core.farmers import Custody, FarmerState, Stake, Terms
 from kalepool.core.records import PailRecord, PailState, View
 from kalepool.core.roster import Applicant, RosterError
 from kalepool.core.sealing import audit_entry
+from kalepool.core.shares import receivable
 from kalepool.errors import ConfigError, RejectedError, RetryableError, UsageError
 from kalepool.services.onboarding import Change, check_receivers
 from support.devnet import keypair
@@ -265,11 +266,13 @@ def test_who_shall_be_paid_must_exist_and_trust_kale(farm: Farmstead) -> None:
         farm.play(check(PAYOUT))
 
 
-def test_fees_of_who_keeps_his_account_accrue_pail_by_pail_under_the_terms_of_their_block(pool: Pool) -> None:
+def test_what_who_keeps_his_account_owes_accrues_pail_by_pail_and_is_the_same_once_settled(
+    pool: Pool,
+) -> None:
     farmer = pool.onboarding.watch(Applicant("self"), CONTRACT)
     add(pool, "custodial")
     see_block(pool, 9)
-    pool.onboarding.change("self", Change(fee_bps=1_000))  # from block 10; 300 before
+    pool.onboarding.change("self", Change(fee_bps=1_000, share_bps=9_999))  # from block 10; 300 before
 
     def harvested(block: int, reward: int) -> PailRecord:
         return PailRecord(farmer.number, block, PailState.HARVESTED, 5, 1, 2, 3, reward, 99)
@@ -278,11 +281,15 @@ def test_fees_of_who_keeps_his_account_accrue_pail_by_pail_under_the_terms_of_th
     pool.pails.record([harvested(9, 10_001), PailRecord(farmer.number, 11, PailState.PLANTED, 7, 1)])
     assert pool.receivables.receivables() == {farmer.number: 300}
     pool.pails.record([harvested(10, 10_009)])
-    assert pool.receivables.receivables() == {farmer.number: 300 + 1_000}
+    assert pool.receivables.receivables() == {farmer.number: 300 + 1_000 + 1}
     assert pool.receivables.beyond_limit() == frozenset()
     pool.pails.record([harvested(12, 10_000_000_000)])
-    assert pool.receivables.receivables() == {farmer.number: 1_300 + 1_000_000_000}
+    owed = 1_301 + 1_000_000_000 + 900_000
+    assert pool.receivables.receivables() == {farmer.number: owed}
     assert pool.receivables.beyond_limit() == frozenset({farmer.number})
+    pool.settling.settle()
+    assert pool.receivables.receivables() == {farmer.number: owed}
+    assert pool.books.balance(receivable(farmer.number), "KALE") == owed
 
 
 def test_a_network_that_cannot_be_asked_is_told_as_such(farm: Farmstead) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from kalepool.core.bookings import Booking
 from kalepool.core.facts import BOOKED, UNREAD, opening
 from kalepool.core.postings import external_postings
+from kalepool.core.receivable import repayment_postings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from kalepool.core.chain import Happenings, Landed
     from kalepool.core.postings import Posting
@@ -59,6 +61,7 @@ class Witness:
         store: makes several changes one.
         payer: who pays fees, G address.
         ours: gives the addresses whose KALE is kept in the books: custodial farmers, operator, channels.
+        debtors: gives numbers of self-custody farmers by address: what they pay to the payer, they owed him.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Witness:
         store: Transactions,
         payer: str,
         ours: Callable[[], Collection[str]],
+        debtors: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._books = books
         self._facts = facts
@@ -76,6 +80,7 @@ class Witness:
         self._store = store
         self._payer = payer
         self.ours = ours
+        self._debtors = debtors
 
     def next_ledger(self) -> int | None:
         """Give the first ledger that is not booked yet; None before ``begin``."""
@@ -103,12 +108,27 @@ class Witness:
             others = {tx_hash: one for tx_hash, one in landed.items() if tx_hash not in claimed}
             externals = [External(tx_hash, one, self._postings(one, ours)) for tx_hash, one in others.items()]
             booked = tuple(one for one in externals if one.postings and self._post(one))
+            self._book_repayments(booked)
             missed = (first, happenings.first - 1) if happenings.first > first else None
             self._mark_unread(
                 [one.ledger for tx_hash, one in others.items() if tx_hash in happenings.paid], missed
             )
             self._facts.put(BOOKED, str(happenings.last))
         return Witnessed(booked, missed)
+
+    def _book_repayments(self, booked: Sequence[External]) -> None:
+        debtors = self._debtors()
+        self._books.post_all(
+            [
+                Booking(
+                    f"repaid:{one.tx_hash}",
+                    repayment_postings(one.landed, debtors, self._payer),
+                    one.landed.closed_at,
+                    "paid by who keeps his own account",
+                )
+                for one in booked
+            ]
+        )
 
     def _mark_unread(self, unknown: Collection[int], missed: tuple[int, int] | None) -> None:
         """Note that payments of ours may be unknown here: this may be an old store that somebody brought back.

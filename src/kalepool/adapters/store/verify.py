@@ -142,7 +142,7 @@ _CHECKS: Final = (
         (
             "SELECT replace(account, rtrim(account, '0123456789'), '') AS farmer FROM balances "
             "WHERE rtrim(account, '0123456789') IN ('owed:farmer:', 'owed:pool:', 'paid:farmer:', 'paid:pool:', "
-            "'kept:', 'receivable:', 'shared:farmer:', 'shared:pool:', 'shared:fee:') "
+            "'kept:', 'receivable:', 'repaid:', 'shared:farmer:', 'shared:pool:', 'shared:fee:') "
             "GROUP BY farmer HAVING sum(stroops) <> 0"
         ),
     ),
