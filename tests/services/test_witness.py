@@ -51,6 +51,12 @@ class Village:
         envelope.sign(giver)
         return self.pool.land(envelope).transaction.hash.hex()
 
+    def xlm(self, who: Keypair) -> int:
+        """Give what the chain holds for somebody, stroops of XLM."""
+        entry = self.pool.entry(who.public_key)
+        assert entry is not None
+        return entry.balance
+
     def look(self) -> Witnessed:
         return self.house.observe().witnessed
 
@@ -264,3 +270,22 @@ def test_a_pool_watches_the_accounts_whose_keys_it_has(tmp_path: Path) -> None:
         (deposit,) = run(look_at_a_deposit()).booked
         assert pool.books.balance(account(farmer.address), KALE) == ONE_KALE
         assert deposit.landed.ledger == bench.ledger.latest.sequence
+
+
+@pytest.mark.parametrize("to_operator", [True, False])
+def test_lumens_that_others_send_or_that_went_out_elsewhere_are_booked_once(
+    village: Village, to_operator: bool
+) -> None:
+    operator, other = village.pool.operator, village.stranger
+    giver, taker = (other, operator) if to_operator else (operator, other)
+    held = village.xlm(operator)
+    builder = village.pool.builder(giver)
+    envelope = builder.append_payment_op(taker.public_key, Asset.native(), "3").build()
+    envelope.sign(giver)
+    village.pool.land(envelope)
+    for _ in range(2):
+        village.look()
+    books = village.house.books
+    assert books.balance(account(operator.public_key), XLM) == village.xlm(operator) - held
+    assert books.balance(EXTERNAL, XLM) == (-3 if to_operator else 3) * 10_000_000
+    assert books.total() == 0

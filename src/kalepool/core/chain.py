@@ -137,6 +137,21 @@ class Landed:
 
 
 @dataclass(frozen=True, slots=True)
+class LumenMoves:
+    """The XLM that a transaction moved to somebody or from him, beside its fee.
+
+    Attributes:
+        ledger: which ledger it is in.
+        closed_at: close time of that ledger, Unix seconds.
+        moves: (giver, taker, stroops), in order.
+    """
+
+    ledger: int
+    closed_at: int
+    moves: tuple[tuple[str, str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Happenings:
     """What one node told of a span of ledgers in events: of these, all of it.
 
@@ -146,6 +161,7 @@ class Happenings:
         last: the last ledger that was read to its end; ``first - 1`` where none has closed since.
         close_time: network time that has passed by then at least, Unix seconds.
         paid: transactions whose fee the payer paid, successful or failed, by outer hash in hex.
+        lumens: (giver, taker, stroops of XLM) that went to the payer or from him, by outer hash in hex.
         others: other transactions that moved KALE of holders, by hash, with those moves and without fee.
     """
 
@@ -155,6 +171,7 @@ class Happenings:
     close_time: int
     paid: Mapping[str, Landed] = field(default_factory=dict)
     others: Mapping[str, Landed] = field(default_factory=dict)
+    lumens: Mapping[str, LumenMoves] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from kalepool.core.chain import AssetMove, Landed
 
@@ -61,6 +61,21 @@ def external_postings(landed: Landed, payer: str, ours: Collection[str]) -> tupl
                 (name if name in known or name in (MINTED, BURNED) else EXTERNAL, asset, stroops)
                 for name, asset, stroops in _of_move(move)
             ]
+    return tuple(postings)
+
+
+def lumen_postings(moves: Iterable[tuple[str, str, int]], payer: str) -> tuple[Posting, ...]:
+    """Give the postings of XLM that others sent to who pays fees, or that went from him, beside fees.
+
+    Args:
+        moves: (giver, taker, stroops).
+        payer: whose XLM is kept in the books, G address.
+    """
+    postings: list[Posting] = []
+    for giver, taker, stroops in moves:
+        gained = stroops * ((taker == payer) - (giver == payer))
+        if gained:
+            postings += [(account(payer), XLM, gained), (EXTERNAL, XLM, -gained)]
     return tuple(postings)
 
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from kalepool.core.bookings import Booking
 from kalepool.core.facts import BOOKED, UNREAD, opening
-from kalepool.core.postings import external_postings
+from kalepool.core.postings import external_postings, lumen_postings
 from kalepool.core.receivable import repayment_postings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from kalepool.core.chain import Happenings, Landed
+    from kalepool.core.chain import Happenings, Landed, LumenMoves
     from kalepool.core.postings import Posting
     from kalepool.ports import Books, Facts, Journal, Transactions
 
@@ -109,6 +109,7 @@ class Witness:
             externals = [External(tx_hash, one, self._postings(one, ours)) for tx_hash, one in others.items()]
             booked = tuple(one for one in externals if one.postings and self._post(one))
             self._book_repayments(booked)
+            self._book_lumens(happenings.lumens, first)
             missed = (first, happenings.first - 1) if happenings.first > first else None
             self._mark_unread(
                 [one.ledger for tx_hash, one in others.items() if tx_hash in happenings.paid], missed
@@ -127,6 +128,26 @@ class Witness:
                     "paid by who keeps his own account",
                 )
                 for one in booked
+            ]
+        )
+
+    def _book_lumens(self, lumens: Mapping[str, LumenMoves], first: int) -> None:
+        """Book XLM that others sent to the payer; what an intent of ours sends out is its own to book."""
+        opened = self._opened(self._payer)
+        fresh = {key: one for key, one in lumens.items() if one.ledger >= first and one.ledger > opened}
+        if not fresh:
+            return
+        claimed = self._journal.claimed(fresh, min(one.closed_at for one in fresh.values()))
+        self._books.post_all(
+            [
+                Booking(
+                    f"lumens:{tx_hash}",
+                    lumen_postings(one.moves, self._payer),
+                    one.closed_at,
+                    "not begun by this pool",
+                )
+                for tx_hash, one in fresh.items()
+                if tx_hash not in claimed
             ]
         )
 

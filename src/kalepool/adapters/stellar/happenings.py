@@ -16,7 +16,7 @@ from stellar_sdk import Address, scval, xdr
 from kalepool.adapters.stellar.answers import MAX_I64
 from kalepool.adapters.stellar.batches import Call
 from kalepool.adapters.stellar.outcomes import MOVES, amount_of, symbol_of
-from kalepool.core.chain import AssetMove, Happenings, Landed
+from kalepool.core.chain import AssetMove, Happenings, Landed, LumenMoves
 from kalepool.xdr.decode import decode_base64, from_base64
 from kalepool.xdr.keys import address_value
 
@@ -32,6 +32,7 @@ MAX_PAGES: Final = 40
 """Pages read in one go. After a long absence the rest is left for the next one."""
 
 _FEE: Final = "fee"
+_TRANSFER: Final = "transfer"
 _BEFORE_ALL_TRANSACTIONS: Final = 0
 _AFTER_ALL_TRANSACTIONS: Final = (1 << 20) - 1
 _LEDGER_END: Final = (1 << 32) - 1
@@ -64,13 +65,20 @@ class EventReader:
         self._cursor: str | None = None
         self._pages = 0
         self._seen: dict[str, _Transaction] = {}
+        self._lumens: dict[str, LumenMoves] = {}
 
     def question(self) -> Call:
         """Give the call for the next page."""
-        fees = [scval.to_symbol(_FEE).to_xdr(), address_value(self._payer).to_xdr()]
+        payer, transfer = address_value(self._payer).to_xdr(), scval.to_symbol(_TRANSFER).to_xdr()
+        fees = [scval.to_symbol(_FEE).to_xdr(), payer]
+        lumens = [[transfer, "*", payer, "*"], [transfer, payer, "*", "*"]]
         params: dict[str, Any] = {
             "filters": [
-                {"type": "contract", "contractIds": [self._network.native_contract], "topics": [fees]},
+                {
+                    "type": "contract",
+                    "contractIds": [self._network.native_contract],
+                    "topics": [fees, *lumens],
+                },
                 {"type": "contract", "contractIds": [self._network.asset_contract]},
             ],
             "pagination": {"limit": PAGE},
@@ -123,7 +131,8 @@ class EventReader:
             if seen.ledger <= self._last:
                 landed = Landed(seen.ledger, seen.closed_at, seen.taken - seen.returned, tuple(seen.moves))
                 (paid if seen.is_paid else others)[tx_hash] = landed
-        return Happenings(self._node, self.first, self._last, self._close_time, paid, others)
+        lumens = {tx_hash: one for tx_hash, one in self._lumens.items() if one.ledger <= self._last}
+        return Happenings(self._node, self.first, self._last, self._close_time, paid, others, lumens)
 
     def _take_event(self, event: Answer, ledger: int, latest: int) -> int:
         """Note one event; give the close time of its ledger."""
@@ -139,6 +148,8 @@ class EventReader:
                 raise ValueError("a fee that was not asked for")
             place = int(event.text("id")[:19]) >> 12 & _AFTER_ALL_TRANSACTIONS
             self._transaction(tx_hash, ledger, closed_at).take_fee(_amount(event.text("value")), place)
+        elif contract == self._network.native_contract and kind == _TRANSFER:
+            self._take_lumens(_move(event, kind, topics), tx_hash, ledger, closed_at)
         elif contract != self._network.asset_contract:
             raise ValueError("an event that was not asked for")
         elif kind in MOVES:
@@ -147,6 +158,15 @@ class EventReader:
             if tx_hash in self._seen or not self.holders.isdisjoint(move.parties):
                 self._transaction(tx_hash, ledger, closed_at).take_move(move)
         return closed_at
+
+    def _take_lumens(self, move: AssetMove, tx_hash: str, ledger: int, closed_at: int) -> None:
+        if self._payer not in move.parties or move.amount > MAX_I64:
+            raise ValueError("a payment that was not asked for, or beyond any balance")
+        before = self._lumens.get(tx_hash, LumenMoves(ledger, closed_at, ()))
+        if (before.ledger, before.closed_at) != (ledger, closed_at):
+            raise ValueError("a transaction in two ledgers")
+        giver, taker = move.parties
+        self._lumens[tx_hash] = LumenMoves(ledger, closed_at, (*before.moves, (giver, taker, move.amount)))
 
     def _transaction(self, tx_hash: str, ledger: int, closed_at: int) -> _Transaction:
         seen = self._seen.setdefault(tx_hash, _Transaction(ledger, closed_at))
