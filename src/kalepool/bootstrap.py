@@ -820,6 +820,7 @@ class Pool:
             farmers=self.farmers,
             channels=self.channels,
             chain=self.chain,
+            clock=self.clock,
             store=self.store,
             rereader=self.rereader,
             operator=self.addresses.operator,

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kalepool.cli.app import main
-from kalepool.core.intents import Kind, Plan
+from kalepool.cli.commands.wallet import _hint
+from kalepool.core.intents import Kind, Plan, State
 from kalepool.errors import ConfigError
+from kalepool.services.gathering import Swept
 from support.devnet import KALE, XLM, keypair
 from support.live import LiveNetwork
 from support.steading import Steading, enter
@@ -296,3 +298,14 @@ def test_accounts_that_another_process_is_funding_are_left_to_it(steading: Stead
         code, _, err = steading.run("wallet", "fund", "anna", "--yes")
     assert code == 7
     assert "another kalepool is funding" in err
+
+
+@pytest.mark.parametrize(
+    ("states", "again"),
+    [([State.FAILED], False), ([State.EXPIRED], True), ([State.FAILED, None], True)],
+)
+def test_a_sweep_that_is_over_is_not_said_to_go_on(states: list[State | None], again: bool) -> None:
+    """Where every payment was made or has failed, the same line begins anew, of what is left."""
+    hint = _hint([Swept("anna", 1, state, "") for state in states])
+    assert ("run the same sweep again" in hint) is again
+    assert ("this sweep is over" in hint) is not again

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from kalepool.core.facts import BOOKED, RESTORED, UNREAD
 from kalepool.core.farmers import FarmerState
 from kalepool.core.postings import KALE as KALE_NAME
 from kalepool.core.shares import OWED, Claim, paid, shared, split
@@ -109,6 +110,23 @@ class Money(RuleBasedStateMachine):
             self.box.payout()
         except PowerCutError:
             self.box.crash()
+
+    @rule(cut=st.none() | st.tuples(st.integers(0, 2), st.booleans()))
+    def pay_and_lose_the_store(self, cut: tuple[int, bool] | None) -> None:
+        """Pay, and bring back the store as it was before: what was paid then is known to the chain alone."""
+        self.box.crash()
+        assert self.box.pool.store.value("PRAGMA wal_checkpoint(TRUNCATE)") == 0
+        path = Path(self.folder.name) / "kalepool.db"
+        old = path.read_bytes()
+        self.pay(cut)
+        self.box.pool.close()
+        for leftover in Path(self.folder.name).glob("kalepool.db-*"):
+            leftover.unlink()
+        path.write_bytes(old)
+        self.box.start()
+        self.box.pool.facts.put(RESTORED, "1")
+        if self.box.pool.facts.get(UNREAD) is None:
+            self.box.pool.facts.put(UNREAD, str(int(self.box.pool.facts.get(BOOKED) or 0) + 1))
 
     @rule(place=PLACES)
     def ask_to_leave(self, place: int) -> None:

@@ -231,7 +231,7 @@ class Gathering:
         if self._facts.get(RESTORED) is not None:
             raise UnresolvedError(
                 "this store comes from a backup: payments made since may be unknown to it",
-                hint="confirm first that nothing was paid since the backup",
+                hint="read back first what was paid since the backup: kalepool payout",
             )
 
     def _under_way(self, bps: int, to: str, memo: str) -> Sweep | None:

@@ -44,6 +44,7 @@ class Reading:
     Attributes:
         first: the first ledger wanted.
         last: the last one read.
+        close_time: network time that had passed by then, Unix seconds.
         missing: the first and the last ledger that no node has any more, or None.
         unknown: how many transactions of ours were read that the journal does not know.
         returned: payments among them that have paid claims, now or at an earlier reading.
@@ -54,6 +55,7 @@ class Reading:
 
     first: int
     last: int
+    close_time: int
     missing: tuple[int, int] | None
     unknown: int
     returned: int
@@ -109,7 +111,8 @@ class Rereader:
         Raises:
             RetryableError: when no node can tell; then nothing was booked.
         """
-        paid, missing, last = await self._read_events(first)
+        tip = await self._chain.tip()
+        paid, missing, last = await self._read_events(first, tip.ledger)
         # Read after the events: what has landed between is in the journal, or is missed below.
         states = await self._chain.accounts([self._operator, *self._names()])
         since = min((one.closed_at for one in paid.values()), default=0)
@@ -137,6 +140,7 @@ class Rereader:
         return Reading(
             first,
             last,
+            tip.close_time,
             missing,
             len(unknown),
             len(done) + len(matched.returned),
@@ -145,11 +149,13 @@ class Rereader:
             {address: state.sequence for address, state in states.items()},
         )
 
-    async def _read_events(self, first: int) -> tuple[dict[str, Landed], tuple[int, int] | None, int]:
+    async def _read_events(
+        self, first: int, tip: int
+    ) -> tuple[dict[str, Landed], tuple[int, int] | None, int]:
         """Give what the operator paid for from a ledger on, which ledgers are missing, and the last one read."""
         paid: dict[str, Landed] = {}
         missing: tuple[int, int] | None = None
-        tip, wanted = (await self._chain.tip()).ledger, first
+        wanted = first
         while wanted <= tip:
             read = await self._chain.happenings(wanted, self._operator, self._ours())
             if read.first > wanted:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 from kalepool.core.facts import RESTORED, UNREAD
 from kalepool.errors import UnresolvedError
+from kalepool.services.errands import PATIENCE_S
 from kalepool.services.rereading import begun, known_fact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kalepool.ports import Chain, Channels, Facts, Farmers, Journal, Transactions
+    from kalepool.ports import Chain, Channels, Clock, Facts, Farmers, Journal, Transactions
     from kalepool.services.rereading import Reading, Rereader
 
 _SHOWN: Final = 3
@@ -53,6 +54,7 @@ class Restoring:
         farmers: whose wallets send.
         channels: that send.
         chain: how far they have come.
+        clock: network time.
         store: makes several changes one.
         rereader: reads back.
         operator: G address.
@@ -70,6 +72,7 @@ class Restoring:
         farmers: Farmers,
         channels: Channels,
         chain: Chain,
+        clock: Clock,
         store: Transactions,
         rereader: Rereader,
         operator: str,
@@ -80,6 +83,7 @@ class Restoring:
         self._farmers = farmers
         self._channels = channels
         self._chain = chain
+        self._clock = clock
         self._store = store
         self._rereader = rereader
         self._operator = operator
@@ -93,6 +97,19 @@ class Restoring:
             UnresolvedError: when it may not.
             RetryableError: when no node can tell.
         """
+        reading = await self._read_and_insist()
+        if reading is None:
+            return
+        if self._facts.get(RESTORED) is not None or reading.unknown:
+            # What left just before the store was lost may still land: nothing that pays can after so long.
+            settled_at = self._clock.now() + PATIENCE_S
+            while reading is not None and reading.close_time <= settled_at:
+                await self._clock.sleep_until(self._clock.now() + self._clock.ledger_seconds)
+                reading = await self._read_and_insist()
+        if reading is not None:
+            self._lift(reading)
+
+    async def _read_and_insist(self) -> Reading | None:
         reading = await self.read()
         doubts = await self.doubts(reading)
         if doubts:
@@ -101,8 +118,7 @@ class Restoring:
                 f"payments may be unknown to this store, nothing is paid: {'; '.join(doubts[:_SHOWN])}{more}",
                 hint=_HINT,
             )
-        if reading is not None:
-            self._lift(reading)
+        return reading
 
     async def read(self) -> Reading | None:
         """Read back what may be unknown here, and book what has paid a claim; None where nothing need be.

@@ -96,8 +96,7 @@ class Withdrawing:
             UnresolvedError: when payments may be unknown to this store.
             RetryableError: when no node can tell.
         """
-        if asset not in _ASSETS:
-            raise UsageError(f"there is no asset {asset!r} to withdraw", hint="KALE or XLM")
+        check_asset(asset)
         if amount <= 0:
             raise UsageError("a withdrawal of nothing", hint="give an amount above 0")
         if to == self._operator or (asset == KALE and to == self._issuer):
@@ -172,3 +171,13 @@ class Withdrawing:
     def _owed(self) -> int:
         prefix = owed(Claim.COMPENSATION, 0).removesuffix("0")
         return sum(self._books.balances(prefix).values())
+
+
+def check_asset(asset: str) -> None:
+    """Insist that an asset is one that can be withdrawn.
+
+    Raises:
+        UsageError: when it is not.
+    """
+    if asset not in _ASSETS:
+        raise UsageError(f"there is no asset {asset!r} to withdraw", hint="KALE or XLM")

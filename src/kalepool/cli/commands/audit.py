@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def audit(
     ctx: typer.Context,
     last: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Show the last N rows alone; all are verified.")
+        int | None,
+        typer.Option(metavar="N", min=1, max=10**9, help="Show the last N rows alone; all are verified."),
     ] = None,
     passphrase_file: PassphraseFile = None,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,6 +65,8 @@ def backtest(
         raise UsageError(f"there is no policy {policy!r}", hint=f"policies are {', '.join(POLICIES)}")
     if last is not None:
         _check("--last", last, 1, 1_000_000)
+    if plot is not None and (plot.is_dir() or not os.access(plot.parent, os.W_OK)):
+        raise UsageError(f"{plot} cannot be written", hint="choose another --plot")
     chosen = _recording(output, blocks, from_store=from_store)[-(last or 0) :]
     with progress_bar(output, "replaying") as progress:
         result = compare(

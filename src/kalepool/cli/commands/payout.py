@@ -57,6 +57,8 @@ def payout(
                 raise UsageError("--confirm-restored stands alone", hint="confirm first, then pay")
             _tell_confirmed(output, run_async(_confirm(output, pool, yes)))
             return
+        for name in names or []:
+            pool.farmers.get(name)
         broken = pool.settling.settle().broken
         plan, paid = run_async(_pay(output, pool, names or [], now, dry_run, yes))
         _tell_paid(output, plan, paid, broken)

@@ -41,6 +41,7 @@ def plan(
     output = output_of(ctx)
     with open_pool(output, "plan") as pool:
         if refresh:
+            pool.farmers.all()  # the store before the network
             seen = run_async(_look(pool))
             pool.pricer.note(seen.snapshot.farm.index, seen.snapshot.reserves)
         else:

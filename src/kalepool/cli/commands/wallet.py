@@ -189,7 +189,7 @@ def sweep(
     error = failed and PartialError(
         f"{len(failed)} of {len(swept)} payments were not made, first that of '{failed[0].farmer}': "
         f"{failed[0].why or 'it did not land'}",
-        hint="run the same sweep again: who has paid does not pay twice",
+        hint=_hint(failed),
     )
     if error and output.json:
         output.emit_document("wallet sweep", data, error)
@@ -197,6 +197,13 @@ def sweep(
     output.emit("wallet sweep", data, lambda console: _render_swept(console, swept, paid))
     if error:
         raise error
+
+
+def _hint(failed: Sequence[Swept]) -> str:
+    """Say what to do about payments that were not made; a sweep is over once each was made or has failed."""
+    if all(one.state == "failed" for one in failed):
+        return "this sweep is over; mend what made these fail, then sweep those who failed by hand or in a new one"
+    return "run the same sweep again: who has paid does not pay twice"
 
 
 async def _sweep(output: Output, pool: Pool, bps: int, to: str, memo: str, yes: bool) -> list[Swept]:

@@ -35,9 +35,14 @@ def withdraw(
     """Pay KALE or XLM of the operator's to an address; what he owes to farmers stays."""
     if not memo.isprintable() or len(memo.encode()) > MAX_MEMO_BYTES:
         raise UsageError(f"a memo is one line of at most {MAX_MEMO_BYTES} bytes", hint="shorten it")
+    from kalepool.services.withdrawing import check_asset  # noqa: PLC0415 - `--help` does without
+
+    check_asset(asset.upper())
     stroops, taker = parse_amount(amount), parse_payout(to)
     output = output_of(ctx)
     with open_pool(output, "wallet withdraw", passphrase_file) as pool:
+        pool.farmers.all()
+        assert pool.vault.operator  # store and passphrase before the network
         done, transaction = run_async(_withdraw(output, pool, asset.upper(), stroops, taker, memo, yes))
     data = {
         "asset": done.asset,
