@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from kalepool.core.strategy import Policy
     from kalepool.networks import KnownNetwork
     from kalepool.secret import Secret
+    from kalepool.services.adopting import Adopting
     from kalepool.services.balances import Balances
     from kalepool.services.channels import Sources
     from kalepool.services.errands import Errands
@@ -843,6 +844,27 @@ class Pool:
             confirmed=self.facts.get,
             operator=self.addresses.operator,
             ours=self.own_addresses,
+        )
+
+    @cached_property
+    def adopting(self) -> Adopting:
+        """Books what ledgers that nobody saw must have done; after ``connect``."""
+        from kalepool.services.adopting import Adopting  # noqa: PLC0415
+        from kalepool.services.comparing import compare  # noqa: PLC0415
+
+        return Adopting(
+            books=self.books,
+            facts=self.facts,
+            journal=self.journal,
+            store=self.store,
+            chain=self.chain,
+            clock=self.clock,
+            errands=self.errands,
+            restoring=self.restoring,
+            compare=lambda: compare(
+                self.books, self.farmers, self.facts, self.chain, self.addresses.operator
+            ),
+            record=self.record,
         )
 
     @cached_property

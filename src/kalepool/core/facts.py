@@ -16,6 +16,9 @@ BOOKED: Final = "booked-ledger"
 UNREAD: Final = "unread-from-ledger"
 """From which ledger on payments of ours may be unknown here, until they have been read back."""
 
+UNSEEN: Final = "unseen-ledgers"
+"""Ledgers of which nothing can be read any more and nothing is booked, such as ``100-250 300-310``."""
+
 LAST_BACKUP: Final = "backup:last"
 """When ``db backup`` last made a copy, Unix seconds on the machine's clock."""
 

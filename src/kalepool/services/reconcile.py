@@ -81,6 +81,7 @@ class _Findings:
     forgotten: list[Intent] = field(default_factory=list)  # in a ledger that no node remembers
     unproven: list[Intent] = field(default_factory=list)
     ledger: int = 0  # the last one that anything here was true in
+    oldest: int = 0  # the first one that a node still had
 
 
 class Reconciler:
@@ -159,7 +160,7 @@ class Reconciler:
         closed = self._settle(findings.settled)
         closed += self._book_failed(findings.failed)
         closed += self._give_up(findings.dead)
-        closed += self._let_go(findings.forgotten)
+        closed += self._let_go(findings.forgotten, findings.oldest)
         return closed + self._set_aside(findings.hidden)
 
     async def _read_events(
@@ -223,6 +224,7 @@ class Reconciler:
         for (intent, attempt), found in zip(asked, answers, strict=True):
             by_intent.setdefault(intent.number, []).append((attempt, found))
             findings.ledger = max(findings.ledger, found.tip.ledger)
+            findings.oldest = max(findings.oldest, found.tip.oldest_ledger)
         for intent in weighed.unproven:
             self._sort(intent, by_intent[intent.number], findings)
         await self._weigh_sequences(findings)
@@ -309,7 +311,7 @@ class Reconciler:
                 self._journal.mark([intent.number for intent in intents], State.EXPIRED, why=why)
         return [Closed(intent, State.EXPIRED, why=why) for intent in intents]
 
-    def _let_go(self, intents: Sequence[Intent]) -> list[Closed]:
+    def _let_go(self, intents: Sequence[Intent], oldest: int) -> list[Closed]:
         why = "it is in a ledger that no node remembers; the pails show what it did, no books its fee"
         if not intents:
             return []
@@ -318,6 +320,9 @@ class Reconciler:
                 [(intent.number, intent.attempts[-1].number, Verdict.LANDED) for intent in intents]
             )
             self._journal.mark([intent.number for intent in intents], State.FAILED, why=why)
+            if self._witness is not None:
+                signed = [intent.attempts[-1].signed_ledger for intent in intents]
+                self._witness.note_unseen(min(signed) + 1, max(max(signed) + 1, oldest - 1))
         return [Closed(intent, State.FAILED, why=why) for intent in intents]
 
     def _set_aside(self, intents: Sequence[Intent]) -> list[Closed]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kalepool.core.bookings import Booking
-from kalepool.core.facts import BOOKED, UNREAD, opening
+from kalepool.core.facts import BOOKED, UNREAD, UNSEEN, opening
 from kalepool.core.postings import external_postings, lumen_postings
 from kalepool.core.receivable import repayment_postings
 
@@ -114,6 +114,8 @@ class Witness:
             self._mark_unread(
                 [one.ledger for tx_hash, one in others.items() if tx_hash in happenings.paid], missed
             )
+            if missed is not None:
+                self.note_unseen(*missed)
             self._facts.put(BOOKED, str(happenings.last))
         return Witnessed(booked, missed)
 
@@ -130,6 +132,11 @@ class Witness:
                 for one in booked
             ]
         )
+
+    def note_unseen(self, first: int, last: int) -> None:
+        """Note ledgers that nobody can tell of any more: books and chain may differ by what happened there."""
+        known = self._facts.get(UNSEEN)
+        self._facts.put(UNSEEN, f"{known} {first}-{last}" if known else f"{first}-{last}")
 
     def _book_lumens(self, lumens: Mapping[str, LumenMoves], first: int) -> None:
         """Book XLM that others sent to the payer; what an intent of ours sends out is its own to book."""

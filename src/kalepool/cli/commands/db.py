@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kalepool.cli.asking import Yes, confirm
 from kalepool.cli.output import EXIT_CODES, Output, output_of
 from kalepool.cli.running import PassphraseFile, open_pool, run_async
 from kalepool.cli.wording import amount, instant
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from kalepool.bootstrap import Pool
     from kalepool.core.upkeep import Rolled
+    from kalepool.services.adopting import Adoption
     from kalepool.services.comparing import Comparison, Difference
 
 db = typer.Typer(no_args_is_help=True, help="Copy the store, and check it.")
@@ -134,15 +136,27 @@ def verify(
     audit: Annotated[
         bool, typer.Option("--audit", help="Check the seals of the audit log too; unlocks the vault.")
     ] = False,
+    adopt: Annotated[
+        bool,
+        typer.Option(
+            "--adopt", help="With --chain: book what differs, where ledgers went by that nobody saw."
+        ),
+    ] = False,
+    yes: Yes = False,
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Check the store: the file, its references, the books, every history in it."""
     output = output_of(ctx)
+    if adopt and (not chain or audit):
+        raise UsageError("--adopt goes with --chain alone", hint="give --chain --adopt")
     if file is not None and (chain or audit):
         raise UsageError(
             "--chain and --audit look at the pool's own store", hint="leave out FILE, or the options"
         )
     with open_pool(output, "db verify", passphrase_file) as pool:
+        if adopt:
+            _adopt(output, pool, yes=yes)
+            return
         _verify(output, pool, file, chain=chain, audit=audit)
 
 
@@ -174,6 +188,36 @@ def _verify(output: Output, pool: Pool, file: Path | None, *, chain: bool, audit
         raise typer.Exit(EXIT_CODES[type(error)])
     output.emit("db verify", data, lambda console: _render(console, name, found, compared))
     raise error
+
+
+def _adopt(output: Output, pool: Pool, *, yes: bool) -> None:
+    """Book what the chain holds, once a person agrees."""
+    pool.farmers.all()
+    assert pool.vault.operator  # store and passphrase before the network
+
+    async def adopt() -> Adoption:
+        async with pool.online():
+            wanted = await pool.adopting.plan()
+            for one in wanted.differences:
+                gained = (one.chain or 0) - one.books
+                output.note(f"{one.who} {one.address}: {amount(gained)} {one.asset} beside the books")
+            confirm(f"Book this as what happened in ledgers {wanted.unseen}, which nobody saw?", yes=yes)
+            pool.adopting.adopt(wanted)
+            return wanted
+
+    wanted = run_async(adopt())
+    rows = [
+        {
+            "who": one.who,
+            "address": one.address,
+            "asset": one.asset,
+            "booked_stroops": str((one.chain or 0) - one.books),
+        }
+        for one in wanted.differences
+    ]
+    data = {"adopted": rows, "unseen": wanted.unseen}
+    text = f"{some(len(rows), 'balance')} taken from the chain; ledgers {wanted.unseen} are accounted for"
+    output.emit("db verify", data, lambda console: console.print(text, soft_wrap=True))
 
 
 def _data(compared: Comparison) -> dict[str, Any]:
