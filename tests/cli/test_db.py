@@ -154,6 +154,7 @@ def test_what_is_in_use_is_never_overwritten(desk: Desk) -> None:
         (["verify", "notes.txt"], 3, "check the path of the store in the configuration"),
         (["verify", "notes.txt", "--chain"], 2, "leave out FILE, or the options"),
         (["verify", "--network", "testnet"], 3, "choose its network, or another configuration"),
+        (["verify", "--adopt"], 2, "give --chain --adopt"),
         (["import"], 2, "see `kalepool db --help`"),
     ],
 )

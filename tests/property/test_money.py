@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from kalepool.core.facts import BOOKED, RESTORED, UNREAD
 from kalepool.core.farmers import FarmerState
 from kalepool.core.postings import KALE as KALE_NAME
-from kalepool.core.shares import OWED, Claim, paid, shared, split
+from kalepool.core.shares import OWED, Claim, paid, shared
 from kalepool.devnet.entries import Trustline
 from kalepool.xdr.keys import trustline_key
 from support.cashbox import HALF, Cashbox, PowerCutError
@@ -43,6 +43,7 @@ class Money(RuleBasedStateMachine):
         self.pools = 0
         self.compensated = 0
         self.addresses: dict[int, list[str]] = {}
+        self.agreed: dict[int, tuple[int, int]] = {}
 
     @initialize()
     def populate(self) -> None:
@@ -50,6 +51,7 @@ class Money(RuleBasedStateMachine):
             self.his[farmer.number] = START
             assert farmer.terms.payout is not None
             self.addresses[farmer.number] = [farmer.terms.payout]
+            self.agreed[farmer.number] = HALF.share_bps, HALF.fee_bps
         self.gift = 100 * KALE
         self.box.bench.ledger.give_kale(self.box.stead.operator, self.gift)
 
@@ -68,10 +70,12 @@ class Money(RuleBasedStateMachine):
         self.block += 1
         farmer = self.farmer(place)
         self.box.harvest(farmer, self.block, reward)
-        terms = self.box.pool.farmers.terms_at(farmer.number, self.block).terms
-        parts = split(reward, share_bps=terms.share_bps, fee_bps=terms.fee_bps)
-        self.his[farmer.number] += parts.farmer
-        self.pools += parts.fee + parts.pool
+        # Counted here by itself: what the program says of a reward must not be its own judge.
+        share_bps, fee_bps = self.agreed[farmer.number]
+        fee = reward * fee_bps // 10_000
+        his = (reward - fee) * share_bps // 10_000
+        self.his[farmer.number] += his
+        self.pools += reward - his
 
     @rule(place=PLACES)
     def lose(self, place: int) -> None:
@@ -94,6 +98,7 @@ class Money(RuleBasedStateMachine):
             terms = replace(terms, payout=address)
         self.block += 1
         self.box.agree(farmer, terms, self.block)
+        self.agreed[farmer.number] = share, fee
 
     @rule(place=PLACES, room=st.sampled_from([0, 1, 10 * KALE, None]))
     def limit(self, place: int, room: int | None) -> None:
@@ -174,6 +179,11 @@ class Money(RuleBasedStateMachine):
             for addresses in self.addresses.values():
                 for address in addresses:
                     self.set_room(address, None)
+            # Whatever came before, the end has a share and a lost stake to pay, by payout and by exit.
+            for place in range(len(self.box.farmers)):
+                self.harvest(place, 7 * KALE + 3)
+                self.lose(place)
+            self.ask_to_leave(0)
             self.box.payout()
             for farmer in self.box.farmers:
                 if self.box.pool.farmers.get(farmer.name).state is FarmerState.EXITING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kalepool.core.facts import RESTORED
-from kalepool.core.farmers import FarmerState
+from kalepool.core.farmers import FarmerState, Terms
 from kalepool.core.intents import State
 from kalepool.core.postings import KALE as KALE_NAME
 from kalepool.core.shares import Claim, paid
@@ -74,6 +74,36 @@ def test_paying_again_pays_nothing(box: Cashbox) -> None:
     plan, done = box.payout()
     assert (plan.lines, plan.fees, done.transactions) == ([], 0, 0)
     check_paid(box, farmers)
+
+
+MOST = 2**63 - 1 - 100 * KALE
+"""The largest reward that a wallet can still hold beside its 100 KALE."""
+
+
+@pytest.mark.parametrize(
+    ("reward", "share_bps", "fee_bps", "his", "pools"),
+    [
+        (0, 5_000, 1_000, 0, 0),
+        (1, 10_000, 0, 1, 0),
+        (1, 9_999, 0, 0, 1),
+        (KALE, 0, 0, 0, KALE),
+        (KALE, 10_000, 10_000, 0, KALE),
+        (MOST, 10_000, 0, MOST, 0),
+        (MOST, 0, 10_000, 0, MOST),
+        (MOST, 5_000, 0, MOST // 2, MOST - MOST // 2),
+    ],
+)
+def test_amounts_at_the_ends_are_paid_to_the_stroop(
+    box: Cashbox, reward: int, share_bps: int, fee_bps: int, his: int, pools: int
+) -> None:
+    (farmer,) = box.add(1, terms=Terms(share_bps=share_bps, fee_bps=fee_bps))
+    earn(box, [farmer], reward=reward)
+    _, done = box.payout()
+    assert box.kale(farmer.terms.payout) == his
+    assert box.kale(box.stead.operator) == pools
+    assert box.wallet(farmer) == 100 * KALE
+    assert len(done.lines) == (his > 0) + (pools > 0)
+    assert box.pool.books.total() == 0
 
 
 def test_forty_farmers_are_paid_in_three_transactions(box: Cashbox) -> None:

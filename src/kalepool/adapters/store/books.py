@@ -142,10 +142,14 @@ class StoreBooks:
 
     def total(self) -> int:
         """Give the sum of all postings, counted anew: zero, or something is broken."""
-        total: int = self._store.value(
-            "SELECT (SELECT coalesce(sum(stroops), 0) FROM postings) "
-            "+ (SELECT coalesce(sum(received - paid), 0) FROM day_postings)"
+        # In halves: on the way to zero a sum may pass what an integer of SQLite's can hold.
+        row = self._store.one(
+            "SELECT coalesce(sum(stroops >> 32), 0), coalesce(sum(stroops & 0xFFFFFFFF), 0) FROM ("
+            "SELECT stroops FROM postings UNION ALL SELECT received - paid FROM day_postings)"
         )
+        assert row is not None
+        high, low = row
+        total: int = (high << 32) + low
         return total
 
     def turnover(self, account: str, asset: str, since: float, until: float) -> tuple[int, int]:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from sqlite_utils import Database, Migrations
 
-from kalepool.adapters.store import day_tables, fee_tables, fold_tables, life_tables, money_tables, plan_tables
+from kalepool.adapters.store import (
+    day_tables,
+    fee_tables,
+    fold_tables,
+    life_tables,
+    money_tables,
+    plan_tables,
+)
 from kalepool.adapters.store.schema import APPLICATION_ID, STATEMENTS
 from kalepool.errors import ConfigError
 
