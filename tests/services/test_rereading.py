@@ -132,6 +132,22 @@ def test_a_payment_that_a_crash_left_open_is_read_back_too(yard: Yard) -> None:
     yard.check_paid(2)
 
 
+def test_what_landed_after_the_restore_is_read_back_once_and_stops_nothing_later(yard: Yard) -> None:
+    """It was under way when the store was lost; the books see its ledger after it was read back."""
+    yard.earn(8)
+    yard.back_up()
+    yard.box.pool.settling.settle()
+    yard.box.crash()
+    yard.box.cut_wire(0, before=False)
+    with pytest.raises(PowerCutError):
+        yard.box.payout()
+    yard.restore()
+    for times in (2, 3, 4):
+        yard.box.payout()
+        yard.check_paid(times)
+        yard.earn(7 + times)
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_a_payment_that_was_open_in_the_backup_is_settled_by_the_journal(yard: Yard, before: bool) -> None:
     yard.earn(8)

@@ -16,6 +16,9 @@ BOOKED: Final = "booked-ledger"
 UNREAD: Final = "unread-from-ledger"
 """From which ledger on payments of ours may be unknown here, until they have been read back."""
 
+READ_BACK: Final = "read-back-ledger"
+"""Up to which ledger payments that were unknown here have been read back, or confirmed by a person."""
+
 UNSEEN: Final = "unseen-ledgers"
 """Ledgers of which nothing can be read any more and nothing is booked, such as ``100-250 300-310``."""
 

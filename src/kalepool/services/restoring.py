@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kalepool.core.facts import RESTORED, UNREAD
+from kalepool.core.facts import READ_BACK, RESTORED, UNREAD
 from kalepool.errors import UnresolvedError
 from kalepool.services.errands import PATIENCE_S
 from kalepool.services.rereading import begun, known_fact
@@ -161,12 +161,14 @@ class Restoring:
                 )
                 self._record(text)
                 self.news.append(f"{text}: payouts go on")
-            self._forget(reading.sequences)
+            self._forget(reading.sequences, reading.last)
 
-    def _forget(self, sequences: Mapping[str, int]) -> None:
+    def _forget(self, sequences: Mapping[str, int], ledger: int) -> None:
+        """Take all that these accounts have sent, up to a ledger, for known."""
         for address, sequence in sequences.items():
             if sequence > (self._journal.last_sequence(address) or 0):
                 self._facts.put(known_fact(address), str(sequence))
+        self._facts.put(READ_BACK, str(ledger))
         self._facts.drop(RESTORED)
         self._facts.drop(UNREAD)
 
@@ -195,9 +197,10 @@ class Restoring:
         Raises:
             RetryableError: when no node can tell; then nothing is confirmed.
         """
+        ledger = (await self._chain.tip()).ledger
         ahead = await self.ahead()
         names = ", ".join(f"{one.name} up to {one.chain}" for one in ahead) or "no account was ahead"
         with self._store.atomic(synced=True):
             self._record(f"confirmed that outgoing payments are known: {names}")
-            self._forget({one.address: one.chain for one in ahead})
+            self._forget({one.address: one.chain for one in ahead}, ledger)
         return ahead

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kalepool.core.bookings import Booking
-from kalepool.core.facts import BOOKED, UNREAD, UNSEEN, opening
+from kalepool.core.facts import BOOKED, READ_BACK, UNREAD, UNSEEN, opening
 from kalepool.core.postings import external_postings, lumen_postings
 from kalepool.core.receivable import repayment_postings
 
@@ -168,7 +168,8 @@ class Witness:
             unknown: ledgers of transactions that we paid for and did not begin here.
             missed: the first and the last ledger that could not be read, or None.
         """
-        first = min([*unknown, *(missed or ())], default=None)
+        known = int(self._facts.get(READ_BACK) or 0)
+        first = min([one for one in (*unknown, *(missed or ())) if one > known], default=None)
         if first is not None and self._facts.get(UNREAD) is None:
             self._facts.put(UNREAD, str(first))
 
