@@ -182,6 +182,7 @@ class Money(RuleBasedStateMachine):
             # Whatever came before, the end has a share and a lost stake to pay, by payout and by exit.
             for place in range(len(self.box.farmers)):
                 self.harvest(place, 7 * KALE + 3)
+                self.agree(place, share=1, fee=9_999, new_address=False)  # of no concern to what came before
                 self.lose(place)
             self.ask_to_leave(0)
             self.box.payout()
