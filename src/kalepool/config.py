@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kalepool.core.address import raw_key
 from kalepool.core.amounts import parse_amount
 from kalepool.core.strategy import POLICIES
-from kalepool.core.upkeep import LEAST_KEEP_DAYS
+from kalepool.core.upkeep import LEAST_KEEP_DAYS, MOST_KEEP_DAYS
 from kalepool.errors import ConfigError, UsageError
 from kalepool.networks import LOCAL, NETWORKS
 
@@ -179,7 +179,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "store.keep_days",
         90,
         "Days for which pails are kept one by one; older ones, once settled and paid, become sums by farmer and day.",
-        _whole(LEAST_KEEP_DAYS, 36_500),
+        _whole(LEAST_KEEP_DAYS, MOST_KEEP_DAYS),
     ),
     Key("vault.path", "kalepool.vault", "The vault: all keys, encrypted.", _text),
     Key("mining.threads", 0, "Threads that hash; 0 for one on each core that may be used.", _whole(0, 1024)),

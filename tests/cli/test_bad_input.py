@@ -84,6 +84,7 @@ LINES: dict[str, tuple[str, Needs]] = {
     "report": ("report", STORE),
     "db backup": ("db backup copy.db", STORE),
     "db verify": ("db verify --audit --chain", ALL),
+    "db compact": ("db compact --keep-days 60", STORE),
     "farmer exit": ("farmer exit anna --quote", ALL),
     "wallet withdraw": (f"wallet withdraw 5 --to {SEED_ADDRESS} --yes", ALL),
     "settle": ("settle --explain anna", KEYS),

@@ -8,6 +8,8 @@ from typing import Final
 LEAST_KEEP_DAYS: Final = 30
 """No pail is folded into its day earlier, whatever is configured. It stands in a trigger too, so a change needs a migration."""
 
+MOST_KEEP_DAYS: Final = 36_500
+
 
 @dataclass(slots=True)
 class Rolled:

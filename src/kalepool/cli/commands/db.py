@@ -78,13 +78,14 @@ def compact(
 ) -> None:
     """Roll old pails up into sums by farmer and day; `mine` does so by itself, bit by bit."""
     from kalepool.cli.progress import progress_count  # noqa: PLC0415
-    from kalepool.core.upkeep import LEAST_KEEP_DAYS  # noqa: PLC0415 - `--help` does without
+    from kalepool.core.upkeep import LEAST_KEEP_DAYS, MOST_KEEP_DAYS  # noqa: PLC0415 - `--help` does without
     from kalepool.keeping import compact as roll_up  # noqa: PLC0415
     from kalepool.keeping import due  # noqa: PLC0415
 
-    if keep_days is not None and keep_days < LEAST_KEEP_DAYS:
+    if keep_days is not None and not LEAST_KEEP_DAYS <= keep_days <= MOST_KEEP_DAYS:
         raise UsageError(
-            f"--keep-days {keep_days} is too few", hint=f"pails are kept for {LEAST_KEEP_DAYS} days at least"
+            f"--keep-days {keep_days} is out of range",
+            hint=f"--keep-days is {LEAST_KEEP_DAYS} to {MOST_KEEP_DAYS:,}",
         )
     output, refused = output_of(ctx), 0
     with open_pool(output, "db compact") as pool:
