@@ -57,8 +57,10 @@ if TYPE_CHECKING:
     from kalepool.adapters.store.views import StoreViews
     from kalepool.adapters.vault import Addresses, Vault
     from kalepool.config import Config
+    from kalepool.core.chain import Landed
     from kalepool.core.farmers import Farmer
     from kalepool.core.health import NodeReport
+    from kalepool.core.intents import Intent, State
     from kalepool.core.records import AuditRow
     from kalepool.core.strategy import Policy
     from kalepool.networks import KnownNetwork
@@ -486,7 +488,13 @@ class Pool:
             self.submitter,
             self.addresses.operator,
             self.witness,
+            self._remember_harvest,
         )
+
+    def _remember_harvest(self, intent: Intent, landed: Landed) -> None:
+        from kalepool.services.harvesting import remember  # noqa: PLC0415
+
+        remember(self.memory, intent, landed)
 
     @cached_property
     def witness(self) -> Witness:
@@ -511,9 +519,13 @@ class Pool:
     @cached_property
     def memory(self) -> Memory:
         """Keeps what is known of pails in step with the chain."""
-        from kalepool.services.remembering import Memory  # noqa: PLC0415
+        from kalepool.services.remembering import Memory, plant_state  # noqa: PLC0415
 
-        return Memory(self.pails, self.blocks, self.store)
+        def plant(farmer: int, block: int) -> State | None:
+            # Not before it is asked: who only looks leaves no trace of himself, and a journal has an owner.
+            return plant_state(self.journal, farmer, block)
+
+        return Memory(self.pails, self.blocks, plant, self.store)
 
     @cached_property
     def sources(self) -> Sources:

@@ -99,17 +99,18 @@ def _check_pails(world: World, pool: Pool) -> None:
             continue
         record = records.get((farmer.number, block))
         if record is not None and record.state is PailState.HARVESTED:
-            paid[address] += (record.reward or 0) + record.stake
-        if truth.is_by_stranger and record is not None and record.state is PailState.PLANTED:
-            # Worked and harvested between two looks: what it earned is in the books alone, and stays so.
-            world.counts["harvested by a stranger unseen"] += 1
-            unseen.add(address)
-            continue
+            paid[address] += (record.reward or 0) + record.stake - record.lost
+            if record.zeros is None:
+                # Worked and harvested between two looks: what it earned is in the books alone, and stays so.
+                world.counts["harvested by others unseen"] += 1
+                unseen.add(address)
+            world.counts["not paid back"] += record.lost > 0
         where = f"{farmer.name}'s pail in block {block}"
         _check_pail(world, where, block, truth, None if record is None else record.state)
     if not world.restored:
         for address, minted in world.truth.minted.items():
-            if address in numbers and address not in unseen and minted != paid[address]:
+            is_told = minted >= paid[address] if address in unseen else minted == paid[address]
+            if address in numbers and not is_told:
                 world.violate(f"{numbers[address].name} was paid {minted}, and {paid[address]} is remembered")
 
 

@@ -32,6 +32,8 @@ class Events:
         self._world = world
         self._backups: list[bytes] = []
         self._memos: list[str] = []
+        self._faults: list[tuple[tuple[str, ...], dict[str, Any]]] = []
+        self._own = {name: node.faults for name, node in world.bench.devnet.nodes.items()}
 
     @contextmanager
     def _trouble(self, why: str) -> Iterator[None]:
@@ -56,15 +58,23 @@ class Events:
         await self._fault(one, "stall of the second", {"stalled": True}, ("second",))
 
     async def _fault(self, one: Happening, why: str, faults: dict[str, Any], nodes: tuple[str, ...]) -> None:
-        devnet = self._world.bench.devnet
         with self._trouble(why):
-            before = {name: devnet.nodes[name].faults for name in nodes}
+            fault = nodes, faults
+            self._faults.append(fault)
+            self._put_faults()
+            await self._world.ledgers(one.lasts)
+            self._faults.remove(fault)
+            self._put_faults()
+            await self._world.ledgers(6)
+
+    def _put_faults(self) -> None:
+        """Give each node the faults of its own with those of all that befalls it now: one may end in another's midst."""
+        devnet = self._world.bench.devnet
+        for name, own in self._own.items():
+            devnet.nodes[name].faults = own
+        for nodes, faults in self._faults:
             for name in nodes:
                 devnet.change_node(name, faults)
-            await self._world.ledgers(one.lasts)
-            for name in nodes:
-                devnet.nodes[name].faults = before[name]
-            await self._world.ledgers(6)
 
     async def pause_farm(self, one: Happening) -> None:
         """The farm is paused by its owner."""

@@ -47,6 +47,7 @@ _WALLETS: Final = 10
 _CALM_LEDGERS: Final = BLOCK + 30
 _STOP_LEDGERS: Final = 2 * BLOCK
 _GRACE_LEDGERS: Final = 4
+_LONGEST_WAITS: Final = 70
 _MACHINE_TIME: Final = 1_900_000_000.0
 
 
@@ -446,7 +447,12 @@ class World:
             await self.ledgers(1)
             if not self.scenario.neighbours:
                 self.events.stranger_plants()
-        for _ in range(3):
+        # Who was killed where nobody sees his pid is believed to live for ten minutes.
+        for _ in range(_LONGEST_WAITS):
+            await self.ledgers(2)
+            if await self.harvest() is not None:
+                break
+        for _ in range(2):
             await self.ledgers(2)
             await self.harvest()
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from kalepool.adapters.store.verify import verify
 from kalepool.core.intents import Kind, State, pail_item
 from kalepool.core.records import PailState
+from kalepool.core.reports import By
+from kalepool.devnet.state import Layer
 from kalepool.errors import RejectedError
 from kalepool.services.harvesting import Due, pails_of
 from kalepool.xdr.keys import account_key, block_key, trustline_key
+from support.devnet import KALE
 from support.farmstead import Farmstead
-from support.field import STAKE, sow
+from support.field import STAKE, block_with, sow
 from support.sweeps import harvest_of
 from support.vault import OPERATIONS
 
@@ -157,6 +162,80 @@ def test_a_pail_that_a_stranger_has_harvested_is_remembered_and_not_paid_for(
     (record,) = pool.pails.in_blocks(0, 0)
     assert record.state is PailState.HARVESTED
     assert record.reward == stead.bench.kale_of(farmer.address) - 90 * 10_000_000 - 2 * STAKE
+
+
+def test_a_pail_worked_and_harvested_between_two_looks_is_no_lost_stake(stead: Farmstead, pool: Pool) -> None:
+    (farmer,) = stead.add_farmers(pool, 1)
+    stead.add_channels(pool)
+    stranger = stead.bench.account("stranger")
+    farmers = {farmer.number: farmer}
+
+    async def play() -> None:
+        async with pool.online():
+            sow(stead.bench, [farmer.address], [0], worked=False, index=0)
+            pool.memory.take(await look(pool, [due(farmer, 0)]), [(farmer.number, 0)], farmers)
+            sow(stead.bench, [farmer.address], [0])
+            stead.bench.land(harvest_of(stead, stranger, farmer, 0))
+            pool.memory.take(await look(pool, [due(farmer, 0)]), [(farmer.number, 0)], farmers)
+            pool.settling.settle()
+
+    stead.play(play())
+    (record,) = pool.pails.in_blocks(0, 0)
+    assert (record.state, record.reward, record.zeros) == (PailState.HARVESTED, 0, None)
+    assert pool.books.balances("compensation") == {}
+    assert verify(pool.store) == []
+
+
+def test_a_harvest_that_pays_back_less_than_the_stake_is_booked_as_it_was_paid(
+    stead: Farmstead, pool: Pool
+) -> None:
+    (farmer,) = stead.add_farmers(pool, 1)
+    stead.add_channels(pool)
+    sow(stead.bench, [farmer.address], [0])
+    layer = Layer(stead.bench.ledger.state, stead.bench.ledger.latest.sequence)
+    block = replace(block_with(1, 0), staked_total=-2_505 * KALE - 18 * KALE)
+    layer.put(block_key(stead.bench.kale, 0), block, layer.sequence + 17_000, temporary=True)
+    stead.bench.ledger.state.apply(layer.changes)
+    before = stead.bench.kale_of(farmer.address)
+
+    async def play() -> list[Harvested]:
+        async with pool.online():
+            harvested = await harvest(pool, [due(farmer, 0)])
+            pool.settling.settle()
+            return harvested
+
+    (one,) = stead.play(play())
+    came = stead.bench.kale_of(farmer.address) - before
+    assert 0 < came < STAKE
+    assert (one.reward, one.stake) == (0, came)
+    assert one.why.startswith("network:")
+    (record,) = pool.pails.in_blocks(0, 0)
+    assert (record.state, record.reward, record.lost) == (PailState.HARVESTED, 0, STAKE - came)
+    assert pool.books.balance("kale:minted", "KALE") == -came
+    # It is the farm's doing: the pool does not make up for it, and the report shows it.
+    assert pool.books.balances("compensation") == {}
+    total = pool.reporting.report(By.FARMER, "all").total
+    assert (total.returned, total.stake_unpaid) == (came, STAKE - came)
+    assert verify(pool.store) == []
+
+
+def test_a_harvest_is_remembered_though_the_process_dies_as_it_is_settled(
+    stead: Farmstead, pool: Pool
+) -> None:
+    (farmer,) = stead.add_farmers(pool, 1)
+    stead.add_channels(pool)
+    sow(stead.bench, [farmer.address], [0])
+
+    async def play() -> None:
+        async with pool.online():
+            await send(pool, [due(farmer, 0)])
+            await pool.clock.sleep_until(pool.clock.now() + 6)
+            await pool.reconciler.reconcile()
+
+    stead.play(play())
+    # Nothing was told to anybody any more, and the next process looks when the pail would have died anyway.
+    (record,) = pool.pails.in_blocks(0, 0)
+    assert (record.state, bool(record.reward)) == (PailState.HARVESTED, True)
 
 
 def test_many_farmers_share_few_channels_and_the_nearest_end_goes_first(stead: Farmstead, pool: Pool) -> None:

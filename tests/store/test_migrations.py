@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,9 +12,12 @@ from kalepool.adapters.store.books import Entry, post_all
 from kalepool.adapters.store.db import Store
 from kalepool.adapters.store.migrations import STEPS, migrate
 from kalepool.adapters.store.opening import open_store
+from kalepool.adapters.store.pails import StorePails
 from kalepool.adapters.store.schema import VERSION
+from kalepool.adapters.store.verify import verify
+from kalepool.core.records import PailRecord, PailState
 from kalepool.errors import ConfigError, InternalError
-from support.store import HOME
+from support.store import HOME, add_farmers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,3 +136,29 @@ def test_fees_booked_before_they_were_counted_are_counted(tmp_path: Path) -> Non
         assert store.all("SELECT * FROM pail_fees") == [(8, 4, 7), (9, 3, 3), (10, 3, 4)]
         assert store.all("SELECT * FROM day_fees") == [(1, 14), (2, 7)]
         assert store.all("SELECT * FROM other_fees") == [(3, 200_000.0, 7)]
+
+
+def test_pails_of_an_older_store_keep_their_rows_rules_and_totals(tmp_path: Path) -> None:
+    path = tmp_path / "older.db"
+    path.touch(mode=0o600)
+    with Store(path) as store:
+        migrate(store, stop_before=NAMES[3])
+        store.execute("INSERT INTO home VALUES (1, ?, ?)", (HOME.passphrase, HOME.contract))
+        add_farmers(store, 1)
+        store.execute("INSERT INTO pails VALUES (7, 1, 'harvested', 500, 60, 15, 7, 900, 9000, 'so')")
+        store.execute("INSERT INTO pails VALUES (8, 1, 'planted', 500, 60, NULL, NULL, NULL, 9000, '')")
+        before = {
+            row
+            for row in store.all("SELECT type, name FROM sqlite_schema WHERE tbl_name = 'pails'")
+            if not str(row[1]).startswith("sqlite_")
+        }
+    with open_store(path, HOME) as store:
+        after = set(store.all("SELECT type, name FROM sqlite_schema WHERE tbl_name = 'pails'"))
+        assert before <= after
+        whole, planted = StorePails(store).in_blocks(7, 8)
+        assert whole == PailRecord(1, 7, PailState.HARVESTED, 500, 60, 15, 7, 900, 9000, "so")
+        assert StorePails(store).alive() == [planted]
+        StorePails(store).record([replace(planted, state=PailState.HARVESTED, reward=0, lost=500)])
+        with pytest.raises(InternalError, match="never forgotten"):
+            store.execute("DELETE FROM pails")
+        assert verify(store) == []

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalepool.core.chain import DatedPail, Snapshot
+from kalepool.core.chain import DatedBlock, DatedPail, Snapshot
 from kalepool.core.contract import harvest, new_record
 from kalepool.core.farm import Block, Farm, Pail
 from kalepool.core.farmers import Custody
+from kalepool.core.intents import State
 from kalepool.core.pails import observe
 from kalepool.core.records import PailRecord, PailState, check_pail_move
 from kalepool.core.shares import Loss, loss_of
@@ -79,7 +80,7 @@ def test_what_a_harvest_paid_is_what_the_contract_pays() -> None:
         (HARVESTABLE, END, PailState.HARVESTED),
         (HARVESTABLE, END + 1, PailState.EXPIRED),
         (PLANTED, END + 1, PailState.EXPIRED),
-        (PLANTED, END, PailState.PLANTED),  # gone, and how is not known
+        (PLANTED, END, PailState.HARVESTED),  # nothing but a harvest ends it sooner
     ],
 )
 def test_past_its_end_a_pail_that_is_gone_has_expired(
@@ -88,6 +89,45 @@ def test_past_its_end_a_pail_that_is_gone_has_expired(
     after = last(record, BLOCK, seen(None, index=9, ledger=ledger))
     assert after.state is state
     assert after.reward is None or state is PailState.HARVESTED
+
+
+def test_what_others_worked_and_harvested_unseen_is_no_loss_and_earned_nobody_knows_what() -> None:
+    after = last(PLANTED, BLOCK, seen(None, index=9))
+    assert (after.state, after.reward, after.gap, after.zeros) == (PailState.HARVESTED, 0, None, None)
+    assert after.why
+    assert last(PLANTED, None, seen(None, index=9)) == after
+
+
+@pytest.mark.parametrize(
+    ("plant", "lives", "state"),
+    [
+        (State.SETTLED, True, PailState.HARVESTED),
+        # Without its Block it may have died: then it is not said to have been paid.
+        (State.SETTLED, False, PailState.MISSED),
+        (State.FAILED, True, PailState.MISSED),
+        (None, True, PailState.MISSED),
+        (State.SENT, True, PailState.PLANNED),
+        (State.UNRESOLVED, True, PailState.PLANNED),
+    ],
+)
+def test_a_pail_that_never_was_seen_is_what_became_of_its_plant(
+    plant: State | None, lives: bool, state: PailState
+) -> None:
+    snapshot = seen(None, index=9)
+    if lives:
+        snapshot = replace(snapshot, blocks={7: DatedBlock(BLOCK, END)})
+    records = [PLANNED, *observe(PLANNED, "G1", BLOCK, snapshot, lambda _farmer, _block: plant)]
+    assert records[-1].state is state
+
+
+def test_a_farm_that_pays_back_less_than_the_stake_is_to_blame_for_the_rest() -> None:
+    # Its owner removed the Block, and what was taken out of the new one's stakes had never been put in.
+    fallen = replace(BLOCK, staked_total=-2_508 * 10_000_000, normalized_total=10**9)
+    after = last(HARVESTABLE, fallen, seen(None, index=9))
+    paid = harvest(seen(None, index=9).farm, 7, fallen, DONE).minted
+    assert 0 < paid < after.stake
+    assert (after.state, after.reward, after.stake - after.lost) == (PailState.HARVESTED, 0, paid)
+    assert after.why.startswith("network:")
 
 
 def test_without_its_block_a_harvest_is_not_guessed() -> None:

@@ -19,7 +19,8 @@ def test_every_state_has_its_moves_and_the_living_are_those_that_must_move() -> 
     [
         (PailState.PLANNED, PailState.WORKED),
         (PailState.FORFEITED, PailState.WORKED),
-        (PailState.PLANTED, PailState.HARVESTED),
+        (PailState.PLANTED, PailState.HARVESTABLE),
+        (PailState.MISSED, PailState.HARVESTED),
         (PailState.HARVESTED, PailState.HARVESTABLE),
     ],
 )

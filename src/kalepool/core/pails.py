@@ -9,16 +9,30 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from kalepool.core.amounts import format_amount
 from kalepool.core.contract import share_of_block, weigh
+from kalepool.core.intents import OPEN, State
 from kalepool.core.records import ALIVE, PAIL_MOVES, PailRecord, PailState
 from kalepool.core.shares import Loss
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kalepool.core.chain import DatedPail, Snapshot
     from kalepool.core.farm import Block
 
 
-def observe(record: PailRecord, address: str, block: Block | None, snapshot: Snapshot) -> list[PailRecord]:
+def _nothing_begun(_farmer: int, _block: int) -> State | None:
+    return None
+
+
+def observe(
+    record: PailRecord,
+    address: str,
+    block: Block | None,
+    snapshot: Snapshot,
+    plant: Callable[[int, int], State | None] = _nothing_begun,
+) -> list[PailRecord]:
     """Give what is to be remembered of a pail after a snapshot that asked for it, in order.
 
     Nothing where all of it was known, or the snapshot is older than what was. After an outage there are several records: a pail that was
@@ -29,11 +43,13 @@ def observe(record: PailRecord, address: str, block: Block | None, snapshot: Sna
         address: the farmer's.
         block: the pail's Block as last seen, over or not; None where it was never seen.
         snapshot: a read that asked for this pail; what it does not have does not exist.
+        plant: gives where our plant of a farmer in a block stands, or None where there is none. Asked
+            only about a pail that never was seen, and cannot be planted any more.
     """
     if record.state not in ALIVE and record.state is not PailState.MISSED:
         return []
     found = snapshot.pails.get((address, record.block))
-    now = _gone(record, block, snapshot) if found is None else _present(record, found, snapshot)
+    now = _gone(record, block, snapshot, plant) if found is None else _present(record, found, snapshot)
     if now is record or now == record:
         return []
     way = _between(record.state, now.state)
@@ -86,12 +102,12 @@ def _present(record: PailRecord, found: DatedPail, snapshot: Snapshot) -> PailRe
     )
 
 
-def _gone(record: PailRecord, block: Block | None, snapshot: Snapshot) -> PailRecord:
+def _gone(
+    record: PailRecord, block: Block | None, snapshot: Snapshot, plant: Callable[[int, int], State | None]
+) -> PailRecord:
     over = record.block < snapshot.farm.index
     if record.state is PailState.PLANNED:
-        if not over:
-            return record
-        return replace(record, state=PailState.MISSED, why="the plant did not land before its block was over")
+        return _never_seen(record, snapshot, plant) if over else record
     if record.state is PailState.MISSED:
         return record
     if record.live_until is not None and snapshot.ledger > record.live_until:
@@ -103,14 +119,51 @@ def _gone(record: PailRecord, block: Block | None, snapshot: Snapshot) -> PailRe
     if not over:
         # Nothing can be harvested yet: the view is older than the pail.
         return record
-    if record.state is PailState.PLANTED or block is None:
-        # Worked and harvested between two looks: what it paid is not known here. Left for the events to tell.
+    if record.state is PailState.PLANTED:
+        # It could not have died yet, and only a harvest ends it sooner.
+        return _by_others(record)
+    if block is None:
         return record
-    return replace(record, state=PailState.HARVESTED, reward=reward_of(record, block), why="")
+    return paid(record, record.stake + reward_of(record, block))
+
+
+def _never_seen(
+    record: PailRecord, snapshot: Snapshot, plant: Callable[[int, int], State | None]
+) -> PailRecord:
+    """Say what became of a pail that is not there, and never was seen, though its block is over."""
+    state = plant(record.farmer, record.block)
+    if state is State.SETTLED and record.block in snapshot.blocks:
+        # It was planted, and what was planted into a Block that lives has not died.
+        return _by_others(record)
+    if state in OPEN:
+        return record
+    return replace(record, state=PailState.MISSED, why="the plant did not land before its block was over")
+
+
+def _by_others(record: PailRecord) -> PailRecord:
+    """Give a pail as harvested by others, with what it earned unknown: that stays in the farmer's wallet, as his."""
+    why = "worked and harvested between two looks: what it earned is not known, and the farmer's alone"
+    return replace(record, state=PailState.HARVESTED, reward=0, why=why)
+
+
+def paid(record: PailRecord, minted: int) -> PailRecord:
+    """Give a worked pail as harvested.
+
+    Args:
+        record: as it was known before.
+        minted: stroops that its harvest minted. It is less than the stake where the totals of its Block have
+            fallen below zero: the farm's owner removed a Block in which pails stood, and it was made anew.
+    """
+    lost = max(record.stake - max(minted, 0), 0)
+    why = f"network: the farm paid back {format_amount(lost)} KALE less than the stake" if lost else ""
+    reward = max(minted - record.stake, 0)
+    return replace(record, state=PailState.HARVESTED, reward=reward, why=why, lost=lost)
 
 
 def reward_of(record: PailRecord, block: Block) -> int:
     """Give the reward in stroops of a worked pail whose block is over; the stake comes beside it.
+
+    Below zero where a harvest pays back less than the stake.
 
     Raises:
         ContractError: BLOCK_INVALID when a range of the Block is inverted.

@@ -29,10 +29,13 @@ ALIVE: Final = frozenset({PailState.PLANNED, PailState.PLANTED, PailState.WORKED
 """States that something must still be done about."""
 
 PAIL_MOVES: Final[dict[PailState, frozenset[PailState]]] = {
-    PailState.PLANNED: frozenset({PailState.PLANTED, PailState.MISSED}),
+    # Straight to harvested: it was worked and harvested by others before it was looked at again.
+    PailState.PLANNED: frozenset({PailState.PLANTED, PailState.MISSED, PailState.HARVESTED}),
     # A plant that was given up and then seen after all: the chain is the truth.
     PailState.MISSED: frozenset({PailState.PLANTED}),
-    PailState.PLANTED: frozenset({PailState.WORKED, PailState.FORFEITED, PailState.EXPIRED}),
+    PailState.PLANTED: frozenset(
+        {PailState.WORKED, PailState.HARVESTED, PailState.FORFEITED, PailState.EXPIRED}
+    ),
     # A stranger may harvest it before the pool has noticed that the block is over.
     PailState.WORKED: frozenset({PailState.HARVESTABLE, PailState.HARVESTED, PailState.EXPIRED}),
     PailState.HARVESTABLE: frozenset({PailState.HARVESTED, PailState.EXPIRED}),
@@ -62,12 +65,13 @@ class PailRecord:
         block: index.
         state: where it stands.
         stake: stroops staked, or to be staked.
-        planted_ledger: ledger of the plant, or None before it.
-        gap: ledgers between plant and work, or None before the work.
-        zeros: leading hexadecimal zeros of the work, or None before it.
-        reward: stroops minted at the harvest, or None before it.
+        planted_ledger: ledger of the plant, or None before it; of a harvested pail, None where it was never seen.
+        gap: ledgers between plant and work, or None before the work; of a harvested pail, None where it
+            was not seen. ``zeros``, leading hexadecimal zeros of the work, likewise.
+        reward: stroops minted at the harvest beside the stake, or None before it; 0 where nobody can tell.
         live_until: last ledger in which the pail exists, or None where unknown.
         why: the reason of its state, for people; may be empty.
+        lost: stroops of the stake that a harvest did not pay back.
     """
 
     farmer: int
@@ -80,6 +84,7 @@ class PailRecord:
     reward: int | None = None
     live_until: int | None = None
     why: str = ""
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ class Line:
         staked: stakes of all planted pails.
         returned: stakes that came back with a harvest.
         stake_forfeited: stakes of forfeited pails. ``stake_expired`` likewise.
+        stake_unpaid: of stakes, what harvests did not pay back.
         reward: KALE earned, the stake not counted.
         gaps: sum of the gaps of all works, in ledgers. ``zeros`` likewise.
         planned_pails: pails that are over and of which was written down what they were expected to come to.
@@ -112,6 +113,7 @@ class Line:
     returned: int = 0
     stake_forfeited: int = 0
     stake_expired: int = 0
+    stake_unpaid: int = 0
     reward: int = 0
     gaps: int = 0
     zeros: int = 0
@@ -142,7 +144,7 @@ class Line:
     @property
     def lost(self) -> int:
         """Stakes that did not come back."""
-        return self.stake_forfeited + self.stake_expired
+        return self.stake_forfeited + self.stake_expired + self.stake_unpaid
 
     @property
     def plan_rate(self) -> float | None:

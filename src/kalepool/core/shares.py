@@ -178,7 +178,8 @@ def loss_of(record: PailRecord, custody: Custody) -> Loss | None:
     the pool's. Known are: a self-custody farmer, who planted himself at his own moment; and reasons that
     begin with ``network:``, written where the network was seen to stand still.
     """
-    if record.state not in (PailState.FORFEITED, PailState.EXPIRED) or not record.stake:
+    gone = record.stake if record.state in (PailState.FORFEITED, PailState.EXPIRED) else record.lost
+    if not gone:
         return None
     if custody is Custody.WATCHED:
         return Loss.FARMER

@@ -178,6 +178,7 @@ class Chronicle:
                     one.block,
                     look.pace.ledger,
                     one.transaction,
+                    one.why,
                     stake=one.stake,
                     reward=one.reward,
                 )

@@ -16,9 +16,10 @@ from kalepool.services.submit import Order
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kalepool.core.chain import AccountState, Snapshot
+    from kalepool.core.chain import AccountState, Landed, Snapshot
     from kalepool.core.farmers import Farmer
     from kalepool.core.intents import Intent
+    from kalepool.core.records import PailRecord
     from kalepool.ports import Chain, Clock, Composer, Journal
     from kalepool.services.channels import Sources
     from kalepool.services.reconcile import Closed
@@ -56,8 +57,9 @@ class Harvested:
         farmer: his number.
         block: index.
         reward: stroops, beside the stake.
-        stake: stroops.
+        stake: stroops of it that came back.
         transaction: hash of the envelope that landed, hex.
+        why: what was strange about it, for people; mostly empty.
     """
 
     farmer: int
@@ -65,6 +67,7 @@ class Harvested:
     reward: int
     stake: int
     transaction: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +174,10 @@ class Harvester:
             if one.intent.kind is not Kind.HARVEST or one.state is not State.SETTLED or one.landed is None:
                 continue
             transaction = one.intent.attempts[-1].outer_hashes[-1]
-            mints = [move.amount for move in one.landed.moves if move.kind == "mint"]
-            for (farmer, block), record in self._memory.settle(pails_of(one.intent), mints).items():
+            for (farmer, block), record in remember(self._memory, one.intent, one.landed).items():
                 assert record.reward is not None
-                harvested.append(Harvested(farmer, block, record.reward, record.stake, transaction))
+                back = record.stake - record.lost
+                harvested.append(Harvested(farmer, block, record.reward, back, transaction, record.why))
         return harvested
 
     async def _with_blocks(self, due: Sequence[Due], snapshot: Snapshot) -> Snapshot:
@@ -272,6 +275,12 @@ def _plan(parcel: _Parcel, ledger: int) -> Plan:
     farmer, blocks = parcel.farmer.number, parcel.blocks
     purpose = f"harvest:{farmer}:{blocks[0]}-{blocks[-1]}:{ledger}"
     return Plan(Kind.HARVEST, purpose, tuple(pail_item(farmer, block) for block in blocks))
+
+
+def remember(memory: Memory, intent: Intent, landed: Landed) -> dict[tuple[int, int], PailRecord]:
+    """Remember which pails a harvest of ours has paid, and how much; give them, also where that was known."""
+    mints = [move.amount for move in landed.moves if move.kind == "mint"]
+    return memory.settle(pails_of(intent), mints)
 
 
 def pails_of(intent: Intent) -> list[tuple[int, int]]:

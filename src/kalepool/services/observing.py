@@ -10,6 +10,7 @@ from kalepool.core.farmers import Custody, FarmerState
 from kalepool.core.pails import observe
 from kalepool.core.records import ALIVE, BlockRecord, PailRecord, PailState
 from kalepool.core.strategy import Pace, due_at
+from kalepool.services.remembering import plant_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from kalepool.core.chain import Snapshot
     from kalepool.core.farm import Block
     from kalepool.core.farmers import Farmer
+    from kalepool.core.intents import State
     from kalepool.core.standstill import Standstill
     from kalepool.ports import Blocks
     from kalepool.services.means import Means
@@ -172,7 +174,7 @@ class Observer:
             if dated is None and block not in gone:
                 gone[block] = _last_seen(self._means.blocks, block)
             last = gone[block] if dated is None else dated.block
-            for now in observe(record, farmer.address, last, snapshot):
+            for now in observe(record, farmer.address, last, snapshot, self._plant):
                 changes.append(Change(farmer, record, now))
                 record = now
         return changes
@@ -185,6 +187,9 @@ class Observer:
         block = _last_seen(self._means.blocks, change.now.block)
         why = "" if block is None else standstill.excuse(self._standstill, block.timestamp)
         return replace(change, now=replace(change.now, why=why)) if why else change
+
+    def _plant(self, farmer: int, block: int) -> State | None:
+        return plant_state(self._means.journal, farmer, block)
 
     def drop_ripe(self, farmer: int, block: int) -> None:
         """Take note that a pail has been harvested, and the store knows."""

@@ -16,6 +16,7 @@ from kalepool.core.chain import Status
 from kalepool.core.evidence import Evidence, weigh_evidence, widened
 from kalepool.core.intents import (
     SHOWN_BY_PAILS,
+    Kind,
     Settlement,
     State,
     Verdict,
@@ -28,7 +29,7 @@ from kalepool.errors import RetryableError
 from kalepool.services.witness import Witnessed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kalepool.core.chain import Found, Landed, Snapshot
     from kalepool.core.evidence import Window
@@ -95,6 +96,8 @@ class Reconciler:
         submitter: sends again.
         payer: who pays fees, G address.
         witness: books what others do, from the same events; None where that is not wanted.
+        harvested: remembers what a harvest that landed has paid, in the transaction that settles it: nobody
+            else would tell after a crash. None where that is not wanted.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class Reconciler:
         submitter: Submitter,
         payer: str,
         witness: Witness | None = None,
+        harvested: Callable[[Intent, Landed], None] | None = None,
     ) -> None:
         self._journal = journal
         self._books = books
@@ -114,6 +118,7 @@ class Reconciler:
         self._submitter = submitter
         self._payer = payer
         self._witness = witness
+        self._harvested = harvested
         self._window: Window | None = None
 
     async def reconcile(self, snapshot: Snapshot | None = None) -> list[Closed]:
@@ -283,6 +288,9 @@ class Reconciler:
                     for intent, _, landed in settled
                 ]
             )
+            for intent, _, landed in settled:
+                if self._harvested is not None and intent.kind is Kind.HARVEST:
+                    self._harvested(intent, landed)
         return [Closed(intent, State.SETTLED, landed) for intent, _, landed in settled]
 
     def _book_failed(self, failed: Sequence[tuple[Intent, Attempt, Found]]) -> list[Closed]:

@@ -6,17 +6,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kalepool.core.harvests import paid_by
-from kalepool.core.pails import observe, reward_of
+from kalepool.core.intents import plant_purpose
+from kalepool.core.pails import observe, paid, reward_of
 from kalepool.core.records import ALIVE, BlockRecord, PailRecord, PailState
 from kalepool.core.shares import Loss
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from kalepool.core.chain import Snapshot
     from kalepool.core.farm import Block
     from kalepool.core.farmers import Farmer
-    from kalepool.ports import Blocks, Pails, Transactions
+    from kalepool.core.intents import State
+    from kalepool.ports import Blocks, Journal, Pails, Transactions
 
 Key = tuple[int, int]
 """(farmer's number, block index)."""
@@ -25,18 +27,32 @@ _ENDED: Final = frozenset(PailState) - ALIVE - {PailState.MISSED}
 _PAYABLE: Final = frozenset({PailState.WORKED, PailState.HARVESTABLE})
 
 
+def plant_state(journal: Journal, farmer: int, block: int) -> State | None:
+    """Give where the last plant of a farmer in a block stands; None where there was none."""
+    last: State | None = None
+    again = 0
+    while begun := journal.states([plant_purpose(farmer, block, again)]):
+        (last,) = begun.values()
+        again += 1
+    return last
+
+
 class Memory:
     """Brings what is known of pails up to what a snapshot shows.
 
     Args:
         pails: what is known of them.
         blocks: Blocks as last seen.
+        plant: gives where our plant of a farmer in a block stands; None where there is none.
         store: makes reading and writing one, so that another process cannot come between.
     """
 
-    def __init__(self, pails: Pails, blocks: Blocks, store: Transactions) -> None:
+    def __init__(
+        self, pails: Pails, blocks: Blocks, plant: Callable[[int, int], State | None], store: Transactions
+    ) -> None:
         self._pails = pails
         self._blocks = blocks
+        self._plant = plant
         self._store = store
 
     def take(
@@ -88,13 +104,12 @@ class Memory:
             }
             expected = [(block, self._expected(records.get((farmer, block)))) for farmer, block in keys]
             minted = paid_by(mints, expected)
-            paid = {}
+            harvested = {}
             for key, record in records.items():
                 if record.block in minted:
-                    reward = minted[record.block] - record.stake
-                    paid[key] = replace(record, state=PailState.HARVESTED, reward=reward, why="")
-            self._pails.record([paid[key] for key in paid if records[key].state in _PAYABLE])
-        return paid
+                    harvested[key] = paid(record, minted[record.block])
+            self._pails.record([harvested[key] for key in harvested if records[key].state in _PAYABLE])
+        return harvested
 
     def _expected(self, record: PailRecord | None) -> int | None:
         """Give what a harvest of a pail mints, stroops; None where too little is known of it."""
@@ -124,7 +139,7 @@ class Memory:
                 if record is None:
                     continue
                 path.append(record)
-            path += observe(record, address, self._block(index, snapshot), snapshot)
+            path += observe(record, address, self._block(index, snapshot), snapshot, self._plant)
             lost = self._without_block(path[-1] if path else record, address, snapshot)
             path += [] if lost is None else [lost]
             steps += path

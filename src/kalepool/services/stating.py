@@ -79,5 +79,5 @@ def _crop(line: Explained, at: float, transaction: str) -> Crop:
         pool=0 if parts is None else parts.pool,
         compensated=-sum(amount for name, _, amount in postings if name == COMPENSATION),
         transaction=transaction,
-        why="" if parts is not None else (booked.why if booked is not None else "") or record.why,
+        why=(booked.why if booked is not None else "") or record.why,
     )

@@ -90,10 +90,10 @@ def _believe_whoever_does_not_find(attempt: Any, found: Any) -> Verdict:
 _gone = pails._gone
 
 
-def _trust_that_a_pail_is_missing(record: Any, block: Any, snapshot: Any) -> Any:
+def _trust_that_a_pail_is_missing(record: Any, block: Any, snapshot: Any, plant: Any) -> Any:
     if record.state in {PailState.PLANTED, PailState.WORKED, PailState.HARVESTABLE}:
         return replace(record, state=PailState.EXPIRED, why="it is missing")
-    return _gone(record, block, snapshot)
+    return _gone(record, block, snapshot, plant)
 
 
 def _ask_nobody_about_backups(self: Gathering) -> None:

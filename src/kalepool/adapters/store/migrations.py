@@ -12,6 +12,7 @@ from kalepool.adapters.store import (
     fold_tables,
     life_tables,
     money_tables,
+    pail_tables,
     plan_tables,
 )
 from kalepool.adapters.store.schema import APPLICATION_ID, STATEMENTS
@@ -46,21 +47,27 @@ def settling_and_paying(db: Database) -> None:
         db.conn.execute(statement)
 
 
-@STEPS(name="4 what was planned")
+@STEPS(name="4 harvests by others, and stakes that were not paid back")
+def harvests_by_others(db: Database) -> None:
+    """Make room for what is not known of a pail, and for what of its stake did not come back."""
+    pail_tables.rebuild(db)
+
+
+@STEPS(name="5 what was planned")
 def what_was_planned(db: Database) -> None:
     """Keep forecasts beside pails, and the hashes of each block."""
     for statement in plan_tables.STATEMENTS:
         db.conn.execute(statement)
 
 
-@STEPS(name="5 days in the place of what is old")
+@STEPS(name="6 days in the place of what is old")
 def days_for_what_is_old(db: Database) -> None:
     """Sum pails by day, and open the doors through which old detail leaves."""
     for statement in (*day_tables.STATEMENTS, *fold_tables.STATEMENTS):
         db.conn.execute(statement)
 
 
-@STEPS(name="6 the life of agreements")
+@STEPS(name="7 the life of agreements")
 def life_of_agreements(db: Database) -> None:
     """Keep the life of what was agreed apart from the states of accounts."""
     for statement in life_tables.STATEMENTS:

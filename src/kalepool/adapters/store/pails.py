@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from kalepool.adapters.store.db import Store
 
-_PAIL: Final = "farmer, block, state, stake, planted_ledger, gap, zeros, reward, live_until, why"
+_PAIL: Final = "farmer, block, state, stake, planted_ledger, gap, zeros, reward, live_until, why, lost"
 
 
 class StorePails:
@@ -155,12 +155,12 @@ class StoreBlocks:
 
 
 _PUT_PAIL: Final = """
-    INSERT INTO pails (block, farmer, state, stake, planted_ledger, gap, zeros, reward, live_until, why)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO pails (block, farmer, state, stake, planted_ledger, gap, zeros, reward, live_until, why, lost)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (block, farmer) DO UPDATE SET
         state = excluded.state, stake = excluded.stake, planted_ledger = excluded.planted_ledger,
         gap = excluded.gap, zeros = excluded.zeros, reward = excluded.reward,
-        live_until = excluded.live_until, why = excluded.why
+        live_until = excluded.live_until, why = excluded.why, lost = excluded.lost
 """
 
 _FORETELL: Final = """
@@ -188,6 +188,7 @@ def _pail_row(pail: PailRecord) -> tuple[object, ...]:
         pail.reward,
         pail.live_until,
         pail.why,
+        pail.lost,
     )
 
 

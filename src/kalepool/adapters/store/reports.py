@@ -25,7 +25,7 @@ _FIRST_BLOCK: Final = 0
 _LAST_BLOCK: Final = 2**62
 _SHOWN: Final = (
     *("missed", "planted", "worked", "harvested", "forfeited", "expired"),
-    *("staked", "returned", "stake_forfeited", "stake_expired", "reward", "gaps", "zeros"),
+    *("staked", "returned", "stake_forfeited", "stake_expired", "stake_unpaid", "reward", "gaps", "zeros"),
     *("planned_pails", "planned_gaps", "planned_millizeros", "planned_reward", "met_reward"),
 )
 """Sums of a pail as ``day_tables.MEASURES`` names them, in the order of ``Line``; fees follow."""

@@ -33,6 +33,7 @@ _AMOUNTS: Final = (
     ("returned", "returned"),
     ("stake_forfeited", "stake_forfeited"),
     ("stake_expired", "stake_expired"),
+    ("stake_unpaid", "stake_unpaid"),
     ("compensated", "compensated"),
     ("earned", "reward"),
     ("fees", "fees"),
@@ -254,6 +255,8 @@ def _remarks(found: Report) -> list[str]:
             f"{amount(total.stake_expired)} KALE in {count(total.expired)} that expired; "
             f"{amount(total.compensated)} KALE of it compensated by the pool"
         )
+    if total.stake_unpaid:
+        remarks.append(f"stakes not paid back by the farm: {amount(total.stake_unpaid)} KALE")
     if found.other_fees:
         remarks.append(f"fees for other things, such as funding: {amount(found.other_fees)} XLM")
     if found.profit is not None:
