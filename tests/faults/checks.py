@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from faults.money import check_money
 from kalepool.adapters.store.intent_rows import load_intents
-from kalepool.core.intents import State
+from kalepool.core.intents import SHOWN_BY_PAILS, State
 from kalepool.core.records import PailState
 from kalepool.services.comparing import compare
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 _FAIR_LEDGERS: Final = 20
 """So many ledgers in a row without trouble are enough to work a pail, or to harvest it."""
+_SHORT_HISTORY: Final = 1_000
+_WHOLE_BLOCK: Final = 50
+"""A block of fewer ledgers was cut short by a late one, or a machine that slept."""
 
 
 async def check(world: World) -> None:
@@ -31,11 +35,12 @@ async def check(world: World) -> None:
         _check_intents(world, pool)
         _check_known(world, pool)
         _check_pails(world, pool)
+        check_money(world, pool)
 
     await world.live("db", body)
     world.check_store("at the end")
     _check_starving(world)
-    _check_payments(world)
+    _check_sweeps(world)
 
 
 async def _check_books(world: World, pool: Pool) -> None:
@@ -66,12 +71,15 @@ def _check_intents(world: World, pool: Pool) -> None:
             world.violate(f"{len(landed)} attempts of {intent.purpose} landed")
         if intent.state is State.SETTLED and not effective and not world.restored:
             world.violate(f"{intent.purpose} is settled, and nothing of it took effect")
-        if intent.state in {State.EXPIRED, State.FAILED} and effective:
+        # What landed where no node remembers is let go, and told as missed: the pails show what it did.
+        is_let_go = world.missed and intent.state is State.FAILED and intent.kind in SHOWN_BY_PAILS
+        if intent.state in {State.EXPIRED, State.FAILED} and effective and not is_let_go:
             world.violate(f"{intent.purpose} is {intent.state}, and it took effect")
         if intent.state is State.EXPIRED and landed:
             world.violate(f"{intent.purpose} is given up, and it landed")
         if intent.state not in {State.SETTLED, State.EXPIRED, State.FAILED}:
-            is_old = intent.state is State.UNRESOLVED and world.scenario.history < 1_000
+            # Where the network can never tell, nothing is resolved by itself.
+            is_old = intent.state is State.UNRESOLVED and world.scenario.history < _SHORT_HISTORY
             if not is_old:
                 world.violate(f"{intent.purpose} is still {intent.state}")
 
@@ -135,43 +143,64 @@ def _check_pail(world: World, where: str, block: int, truth: PailTruth, state: P
 
 
 def _check_expired(world: World, where: str, block: int, truth: PailTruth) -> None:
+    """Insist that a worked pail expired only when it could be neither harvested nor kept alive until then."""
     over = world.truth.opened.get(block + 1)
-    if block in world.truth.removed:
+    if block in world.truth.removed or truth.worked is None:
         return
     if over is not None and world.truth.fair_run(over, truth.live_until) >= _FAIR_LEDGERS:
         world.violate(f"{where} expired, though it could have been harvested")
+    elif any(truth.worked < first and last < truth.live_until - 1 for first, last in world.sweeps):
+        # A harvest extends what is so near its end, whether the farm is paused or not.
+        world.violate(f"{where} expired, though a harvest ran through before: it could have been extended")
 
 
 def _check_starving(world: World) -> None:
-    """Insist that every active farmer is planted and worked in every block that nothing disturbed."""
+    """Insist that every active farmer is planted and worked in every healthy block; see ``Truth.is_healthy``.
+
+    Of a rough network's blocks, which are healthy but for nodes that fail all the time, some may be missed: they
+    are counted, and no farmer misses two of them in a row.
+    """
     truth = world.truth
+    missed_before: set[str] = set()
     for block, opened in sorted(truth.opened.items()):
         closed = truth.opened.get(block + 1)
-        if closed is None or closed - opened < 50:
+        if closed is None or closed - opened < _WHOLE_BLOCK:
             continue
+        missed: set[str] = set()
         for address in sorted(world.active):
             if (address, block) in truth.touched or block < world.joined[address]:
                 continue
             pail = truth.pails.get((address, block))
+            is_done = pail is not None and pail.worked is not None
             world.counts["farmer blocks"] += 1
-            is_fair = not any(ledger in truth.troubles for ledger in range(opened - 2, closed - 1))
-            if pail is None:
-                if is_fair:
-                    world.violate(f"wallet {world.wallets.index(address)} was not planted in block {block}")
-                continue
-            world.counts["planted"] += 1
-            if pail.worked is not None:
-                world.counts["worked"] += 1
-            elif truth.fair_run(pail.planted + 1, closed - 3) >= _FAIR_LEDGERS and _ends_well(world, closed):
+            world.counts["farmer blocks worked"] += is_done
+            is_rough = world.scenario.is_rough and block < world.calm_from
+            if truth.is_healthy(opened, closed):
+                kind = "rough" if is_rough else "healthy"
+                world.counts[f"{kind} farmer blocks"] += 1
+                world.counts[f"{kind} farmer blocks worked"] += is_done
+                who = f"wallet {world.wallets.index(address)}"
+                verb = "planted" if pail is None else "worked"
+                if not is_done and not is_rough:
+                    world.violate(f"{who} was not {verb} in block {block}, which was healthy")
+                elif not is_done:
+                    missed.add(address)
+                    if address in missed_before:
+                        world.violate(f"{who} was not {verb} in block {block}, nor in the one before")
+            elif pail is not None and not is_done and not is_rough and _could_be_worked(world, pail, closed):
                 world.violate(f"wallet {world.wallets.index(address)} was not worked in block {block}")
+        missed_before = missed
 
 
-def _ends_well(world: World, closed: int) -> bool:
-    """Tell whether the last ledgers before one were without trouble."""
-    return all(ledger not in world.truth.troubles for ledger in range(closed - 12, closed - 1))
+def _could_be_worked(world: World, pail: PailTruth, closed: int) -> bool:
+    """Tell whether the last ledgers of a pail's block, and many in a row before, were without trouble."""
+    truth = world.truth
+    return truth.fair_run(pail.planted + 1, closed - 3) >= _FAIR_LEDGERS and all(
+        ledger not in truth.troubles for ledger in range(closed - 12, closed - 1)
+    )
 
 
-def _check_payments(world: World) -> None:
+def _check_sweeps(world: World) -> None:
     """Insist that no farmer paid twice for the same sweep."""
     paid: Counter[tuple[str, str]] = Counter()
     for applied in world.truth.applied.values():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stellar_sdk import Asset, Keypair
 
+from faults.dealings import Dealings
 from kalepool import keeping
 from kalepool.core.farm import Pail
 from kalepool.core.roster import Applicant
@@ -25,23 +26,16 @@ if TYPE_CHECKING:
     from kalepool.devnet.entries import Trustline
 
 
-class Events:
+class Events(Dealings):
     """Makes things happen."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
-        self._backups: list[bytes] = []
+        super().__init__(world)
+        self._backups: list[tuple[bytes, int]] = []
         self._memos: list[str] = []
+        self._is_forgotten = False
         self._faults: list[tuple[tuple[str, ...], dict[str, Any]]] = []
         self._own = {name: node.faults for name, node in world.bench.devnet.nodes.items()}
-
-    @contextmanager
-    def _trouble(self, why: str) -> Iterator[None]:
-        self._world.trouble[why] += 1
-        try:
-            yield
-        finally:
-            self._world.trouble[why] -= 1
 
     # The network
 
@@ -105,6 +99,50 @@ class Events:
             self._world.truth.removed.add(self._world.ledger.farm.index)
             self._world.bench.devnet.remove_block()
             await self._world.ledgers(70)
+
+    async def forget(self, one: Happening) -> None:
+        """The nodes have lost their history, and get it back."""
+        with self._history_lost(one.number % 12):
+            await self._world.ledgers(one.lasts)
+        with self._trouble("history lost"):
+            await self._world.ledgers(12)
+
+    async def forgotten_payout(self, one: Happening) -> None:
+        """A payout dies, everything stands still until its transactions are too old, and nodes forget them for a while."""
+        world = self._world
+        world.down += 1
+        world.kill_all()
+        await self.pay_out(15 + one.number % 45, now_due=True)
+        await world.ledgers(15)
+        with self._history_lost(1 + one.number % 3):
+            await self.pay_out(None, now_due=True)
+            world.check_store("while nobody can tell")
+            world.down -= 1
+            await world.ledgers(one.lasts)
+        with self._trouble("history lost"):
+            await world.ledgers(12)
+
+    @contextmanager
+    def _history_lost(self, kept: int) -> Iterator[None]:
+        ledger = self._world.ledger
+        if self._is_forgotten:
+            # One at a time: what the second gave back would be out of order.
+            yield
+            return
+        self._is_forgotten = True
+        lost = [ledger.history.popleft() for _ in range(max(len(ledger.history) - 1 - kept, 0))]
+        known = dict(ledger.by_hash)
+        for closed in lost:
+            for applied in closed.transactions:
+                ledger.by_hash.pop(applied.transaction.hash, None)
+                ledger.by_hash.pop(applied.transaction.outer_hash, None)
+        with self._trouble("history lost"):
+            try:
+                yield
+            finally:
+                ledger.history.extendleft(reversed(lost))
+                ledger.by_hash = {**known, **ledger.by_hash}
+                self._is_forgotten = False
 
     # The machine
 
@@ -172,10 +210,6 @@ class Events:
             self._touch(address)
             world.set_active({*world.active, address})
 
-    def _touch(self, address: str) -> None:
-        index = self._world.ledger.farm.index
-        self._world.truth.touched |= {(address, index), (address, index + 1)}
-
     async def pause_farmer(self, one: Happening) -> None:
         """A farmer takes a rest."""
         world = self._world
@@ -241,7 +275,7 @@ class Events:
 
         await world.live("db", body)
         if target.exists():
-            self._backups.append(target.read_bytes())
+            self._backups.append((target.read_bytes(), world.truth.payments))
 
     async def restore(self, one: Happening) -> None:
         """Everything is stopped, and an older backup takes the store's place."""
@@ -250,16 +284,22 @@ class Events:
             return
         world.counts["restored"] += 1
         world.restored = True
+        world.may_confirm = False
         with self._trouble("restored"):
             world.down += 1
             world.kill_all()
-            world.replace_store(self._backups[one.number % len(self._backups)])
+            backup, payments = self._backups[one.number % len(self._backups)]
+            world.replace_store(backup)
+            world.restored_at = world.ledger.latest.sequence
             world.check_store("after a restore")
             await world.ledgers(one.lasts)
             world.down -= 1
             # He does not remember whether it went out.
             await self._pay(None)
+            await self.pay_out(None, now_due=True)
             await world.ledgers(70)
+            # Only where he finds on the network that nothing was paid since.
+            world.may_confirm = payments == world.truth.payments
 
     # Strangers
 

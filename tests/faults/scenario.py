@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kalepool.devnet.faults import FaultPlan, NetworkFaults, NodeFaults
+from support.devnet import KALE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,7 @@ _MILD: Final = 0.1
 """More faults than in one request of ten are no healthy network."""
 BLOCK: Final = 60
 """Ledgers of a block."""
+_SHORT_TTL: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,27 @@ class Happening:
     what: str
     lasts: int = 0
     number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Terms that the operator agrees with a farmer.
+
+    Attributes:
+        share_bps: his part. ``fee_bps``: the platform's.
+        payout: where his share goes: ``home``, ``other``, ``dead`` (there is no such account), ``poor`` (it has no
+            trustline), or empty to leave it where it is.
+        payout_from: stroops. ``payout_every_h``: hours. ``exit_delay_h`` likewise.
+        memo: on his payments.
+    """
+
+    share_bps: int
+    fee_bps: int
+    payout: str
+    payout_from: int
+    payout_every_h: int
+    exit_delay_h: int
+    memo: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +77,10 @@ class Scenario:
         naps: ledgers until it is started again, after each of its deaths.
         cron: ledgers between harvests; 0 for none.
         cron_fuses: like ``fuses``, for the harvests.
+        agreements: terms that are agreed, the first of them with the first farmer and so on; none where the run
+            is not about money.
+        auto: ledgers between payouts that happen by themselves; 0 for none.
+        auto_fuses: like ``fuses``, for these.
         is_container: whether the harvests run where nobody sees their pids.
         happenings: by ledger.
     """
@@ -72,6 +99,9 @@ class Scenario:
     naps: tuple[int, ...]
     cron: int
     cron_fuses: tuple[int | None, ...]
+    agreements: tuple[Agreement, ...]
+    auto: int
+    auto_fuses: tuple[int | None, ...]
     is_container: bool
     happenings: tuple[Happening, ...] = field(default=())
 
@@ -95,6 +125,9 @@ def draw(seed: int) -> Scenario:
     ledgers = blocks * BLOCK
     crashes = dice.choice((0, 1, 1, 2, 4, 8))
     cron = dice.choice((0, 0, 20, 45, 90))
+    temporary_ttl = dice.choice((17_280, 17_280, 300, 180))
+    has_money = dice.random() < 0.6
+    auto = dice.choice((0, 0, 25, 60)) if has_money else 0
     return Scenario(
         seed=seed,
         farmers=dice.randint(1, 3),
@@ -102,7 +135,7 @@ def draw(seed: int) -> Scenario:
         nonces=dice.choice((8, 64)),
         ledgers=ledgers,
         plan=_plan(dice, seed),
-        temporary_ttl=dice.choice((17_280, 17_280, 300, 180)),
+        temporary_ttl=temporary_ttl,
         history=dice.choice((2_880, 2_880, 2_880, 120)),
         opener_reads_previous=dice.random() < 0.3,
         twice=dice.choice((0.0, 0.05, 0.5)),
@@ -110,8 +143,25 @@ def draw(seed: int) -> Scenario:
         naps=tuple(dice.choice((0, 1, 2, 5, 20, 70)) for _ in range(crashes)),
         cron=cron,
         cron_fuses=tuple(_fuse(dice, 60) if dice.random() < 0.4 else None for _ in range(40)) if cron else (),
+        agreements=tuple(_agreement(dice) for _ in range(5)) if has_money else (),
+        auto=auto,
+        auto_fuses=tuple(_fuse(dice, 150) if dice.random() < 0.4 else None for _ in range(20))
+        if auto
+        else (),
         is_container=dice.random() < 0.2,
-        happenings=_happenings(dice, ledgers),
+        happenings=_happenings(dice, ledgers, has_money=has_money, is_short=temporary_ttl < _SHORT_TTL),
+    )
+
+
+def _agreement(dice: random.Random) -> Agreement:
+    return Agreement(
+        share_bps=dice.choice((10_000, 7_000, 3_333, 0)),
+        fee_bps=dice.choice((0, 500, 1_234)),
+        payout=dice.choice(("home", "home", "home", "other", "dead", "poor", "")),
+        payout_from=dice.choice((0, 0, 100 * KALE, 5_000 * KALE)),
+        payout_every_h=dice.choice((0, 0, 1)),
+        exit_delay_h=dice.choice((0, 0, 0, 0, 1)),
+        memo=dice.choice(("", "", "for the barn")),
     )
 
 
@@ -170,19 +220,49 @@ _EVENTS: Final[Sequence[tuple[str, int, int]]] = (
     ("sweep", 2, 0),
     ("back_up", 3, 0),
     ("restore", 2, 3),
+    ("forget", 2, 25),
     ("stranger_harvests", 3, 0),
     ("stranger_works", 2, 0),
     ("deposit", 4, 0),
     ("withdrawal", 3, 0),
 )
 
+_OF_MONEY: Final[Sequence[tuple[str, int, int]]] = (
+    ("payout", 10, 0),
+    ("pay_twice", 4, 0),
+    ("exit_farmer", 8, 0),
+    ("agree_terms", 6, 0),
+    ("withdraw", 3, 0),
+    ("forget", 2, 25),
+    ("forgotten_payout", 4, 20),
+)
 
-def _happenings(dice: random.Random, ledgers: int) -> tuple[Happening, ...]:
-    names = [name for name, weight, _ in _EVENTS for _ in range(weight)]
-    longest = {name: lasts for name, _, lasts in _EVENTS}
+# What keeps pails from their harvest for longer than a short life.
+_OUTLASTING: Final[Sequence[tuple[str, int, int]]] = (("pause_farm", 2, 320), ("stop_mine", 1, 320))
+
+
+def _drawn(
+    dice: random.Random, events: Sequence[tuple[str, int, int]], count: int, ledgers: int
+) -> list[Happening]:
+    names = [name for name, weight, _ in events for _ in range(weight)]
+    longest = {name: lasts for name, _, lasts in events}
     drawn = []
-    for _ in range(dice.choice((0, 1, 2, 4, 7))):
+    for _ in range(count):
         name = dice.choice(names)
-        lasts = dice.randint(1, longest[name]) if longest[name] else 0
+        lasts = dice.randint(max(1, longest[name] // 2), longest[name]) if longest[name] else 0
         drawn.append(Happening(dice.randint(3, ledgers), name, lasts, dice.randint(0, 10**6)))
+    return drawn
+
+
+def _happenings(
+    dice: random.Random, ledgers: int, *, has_money: bool, is_short: bool
+) -> tuple[Happening, ...]:
+    drawn = _drawn(dice, _EVENTS, dice.choice((0, 1, 2, 4, 7)), ledgers)
+    if has_money:
+        drawn += _drawn(dice, _OF_MONEY, dice.choice((1, 2, 4)), ledgers)
+    if is_short and dice.random() < 0.6:
+        drawn += _drawn(dice, _OUTLASTING, 1, ledgers // 2)
+    for one in [one for one in drawn if one.what == "restore"]:
+        # Who restores a backup has made one.
+        drawn.append(Happening(dice.randint(2, one.ledger - 1), "back_up"))
     return tuple(sorted(drawn, key=lambda one: (one.ledger, one.what, one.number)))

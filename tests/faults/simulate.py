@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LONGEST_S = 90
 _ENOUGH = 10_000
+_LEAST_WORKED = 0.99
 _TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(_TESTS), str(_TESTS.parent / "src")]
 
@@ -113,6 +114,13 @@ def _many(given: argparse.Namespace) -> int:
                     say(f"    {more}")
                 say(f"  replay it: python -m tests.faults.simulate --seed {run.seed} --trace")
     say(f"{done} seeds, {blocks} blocks, {len(failed)} with violations, {time.monotonic() - begun:.0f} s")
+    for kind in ("healthy", "rough"):
+        whole, worked = counts[f"{kind} farmer blocks"], counts[f"{kind} farmer blocks worked"]
+        if whole:
+            say(f"{kind}: {worked} of {whole} farmers' blocks planted and worked, {worked / whole:.2%}")
+    if counts["healthy farmer blocks worked"] < _LEAST_WORKED * counts["healthy farmer blocks"]:
+        say("that is too few")
+        return 1
     for name, count in sorted(counts.items()):
         say(f"  {count:>8} {name}")
     return 1 if failed else 0

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kalepool.devnet.entries import Entry
+    from kalepool.devnet.events import AssetEvent
     from kalepool.devnet.execution import Applied
     from kalepool.devnet.ledger import ClosedLedger, Ledger
 
-_BLOCKS_BACK = 12
+NATIVE = "native"
 
 
 @dataclass(slots=True)
@@ -54,6 +55,9 @@ class Truth:
         opened: ledger in which a block was opened, by index.
         applied: every transaction that landed, by outer hash, hex.
         minted: KALE by address, stroops.
+        transfers: KALE by (who paid, who was paid), stroops.
+        payers: whose payments to ``receivers`` are the pool's. ``payments``: how many there were.
+        paid_at: ledger of the last of them.
         troubles: why a ledger is no fair test of the pool, by sequence.
         removed: blocks that the farm's owner has removed.
         touched: (address, block) of farmers who were changed by people while it was open.
@@ -66,6 +70,11 @@ class Truth:
     opened: dict[int, int] = field(default_factory=dict)
     applied: dict[str, Applied] = field(default_factory=dict)
     minted: Counter[str] = field(default_factory=Counter)
+    transfers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    payers: set[str] = field(default_factory=set)
+    receivers: set[str] = field(default_factory=set)
+    payments: int = 0
+    paid_at: int = 0
     troubles: dict[int, str] = field(default_factory=dict)
     removed: set[int] = field(default_factory=set)
     touched: set[tuple[str, int]] = field(default_factory=set)
@@ -81,11 +90,22 @@ class Truth:
         for applied in closed.transactions:
             self.applied[applied.transaction.outer_hash.hex()] = applied
         for told in closed.events:
-            if told.event.kind == "mint" and told.event.parties[0] in self.addresses:
-                self.minted[told.event.parties[0]] += told.event.amount
+            self._count(told.event, closed.sequence)
         for key, before in closed.undo.items():
             if key in self._keys:
                 self._follow(self._keys[key], before, self.ledger.state.get(key), closed.sequence)
+
+    def _count(self, event: AssetEvent, ledger: int) -> None:
+        if event.asset == NATIVE:
+            return
+        if event.kind == "mint" and event.parties[0] in self.addresses:
+            self.minted[event.parties[0]] += event.amount
+        elif event.kind == "transfer":
+            payer, receiver = event.parties
+            self.transfers[payer, receiver] += event.amount
+            if payer in self.payers and receiver in self.receivers:
+                self.payments += 1
+                self.paid_at = ledger
 
     def _follow(self, pail: tuple[str, int], before: Entry | None, after: Entry | None, ledger: int) -> None:
         now = after.value if after is not None else None
@@ -110,6 +130,20 @@ class Truth:
                 key = pail_key(self.ledger.identity.kale_contract, address, block)
                 self._keys[key] = (address, block)
         self._known_to = max(self._known_to, index + 1)
+
+    def is_healthy(self, opened: int, closed: int) -> bool:
+        """Tell whether a block was healthy, so that every farmer must be planted and worked in it.
+
+        It was when in no ledger, from two before the one that opened it to two before the one that opened the next,
+        something stood in the pool's way (``troubles``): nobody mined, or had begun to only some ledgers before; the
+        machine slept; the farm was paused, had other code or its Block removed; no node answered, or the only one
+        that did stood still; the queue was lost; the store was being restored.
+
+        Args:
+            opened: ledger that opened it.
+            closed: ledger that opened the next.
+        """
+        return not any(ledger in self.troubles for ledger in range(opened - 2, closed - 1))
 
     def fair_run(self, first: int, last: int) -> int:
         """Give the longest run of ledgers without trouble between two, both included."""

@@ -29,8 +29,10 @@ from kalepool.devnet.neighbours import Neighbours
 from kalepool.errors import InternalError, KalepoolError, LockedError
 from kalepool.networks import NETWORKS
 from kalepool.services.mining import Mining
+from kalepool.services.paying import PayoutPlan
 from kalepool.services.stopping import Goal
 from kalepool.services.surveying import Wish
+from kalepool.services.sweeping import Swept
 from support.devnet import KALE, XLM, Bench, keypair
 from support.vault import PHRASE, make
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from faults.scenario import Scenario
+    from kalepool.bootstrap import Pool
     from kalepool.config import Value
     from kalepool.devnet.ledger import ClosedLedger
     from kalepool.services.events import Event
@@ -48,6 +51,7 @@ _CALM_LEDGERS: Final = BLOCK + 30
 _STOP_LEDGERS: Final = 2 * BLOCK
 _GRACE_LEDGERS: Final = 4
 _LONGEST_WAITS: Final = 70
+_PAYOUTS: Final = 4
 _MACHINE_TIME: Final = 1_900_000_000.0
 
 
@@ -59,6 +63,12 @@ class World:
         violations: what must never be.
         trouble: why the present is no fair test, with how often each was begun.
         is_over: nothing goes wrong any more.
+        restored: whether a backup took the store's place. ``restored_at``: after which ledger, the last time.
+        may_confirm: whether every payment that was made is known to the store, as the operator finds out.
+        calm_from: the first block that opened when nothing went wrong any more.
+        sweeps: first and last ledger of each harvest by cron that ended well.
+        homes: payout addresses by wallet.
+        plan: of the last payout. ``waits``: what exits wait for at the end, by farmer's number.
     """
 
     def __init__(self, scenario: Scenario, folder: Path, tell: Callable[[str], None] | None = None) -> None:
@@ -98,6 +108,13 @@ class World:
         self.is_over = False
         self.missed = False
         self.restored = False
+        self.restored_at = 0
+        self.may_confirm = True
+        self.calm_from = 2**32
+        self.sweeps: list[tuple[int, int]] = []
+        self.homes: dict[str, set[str]] = {}
+        self.plan: Any = None
+        self.waits: Any = None
         self.mine: Process | None = None
         self.mining: Mining | None = None
         self._mine_since = 0
@@ -254,12 +271,15 @@ class World:
             await self._found()
             mining = asyncio.create_task(self._keep_mining())
             cron = asyncio.create_task(self._cron())
+            auto = asyncio.create_task(self._pay_by_itself())
             while self.ledger.latest.sequence < self.scenario.ledgers:
                 await self.ledgers(1)
             await self._calm()
             await mining
             await cron
+            await auto
             await self._sweep_up()
+            await self._pay_up()
         finally:
             closing.cancel()
             with suppress(asyncio.CancelledError):
@@ -275,6 +295,8 @@ class World:
             self.ledger.give_kale(address, self.dice.randint(0, 200) * KALE)
         self.stranger = self.bench.account("stranger", xlm=5_000, kale=1_000_000)
         self.cold = self.bench.account("cold", xlm=10, kale=0)
+        self.truth.payers = {self.operator, *self.wallets}
+        self.truth.receivers = {self.operator, self.cold.public_key, *self.wallets}
         self.keys = {}
         for index, address in enumerate(self.wallets):
             keys = Keypair.from_mnemonic_phrase(PHRASE, index=1_000 + index)
@@ -291,11 +313,25 @@ class World:
                 names = [Applicant(f"farmer-{number + 1}") for number in range(self.scenario.farmers)]
                 added = pool.onboarding.add(names)
                 await pool.funding.fund(await pool.funding.survey(added))
+            for farmer, agreement in zip(added, self.scenario.agreements, strict=False):
+                await self.events.put_terms(pool, farmer, agreement)
 
         await self.live("farmer", found)
         for name, node in self.bench.devnet.nodes.items():
             node.faults = faults[name]
         self.set_active(self.wallets[: self.scenario.farmers], since=0)
+
+    def home(self, address: str, kind: str) -> str:
+        """Give a payout address of a farmer, made where it is to exist; empty for none."""
+        if not kind:
+            return ""
+        name = f"{kind} of {self.wallets.index(address)}"
+        keys = keypair(name)
+        if kind != "dead" and self.bench.entry(keys) is None:
+            self.bench.account(name, xlm=10, kale=None if kind == "poor" else 0)
+        self.homes.setdefault(address, set()).add(keys.public_key)
+        self.truth.receivers.add(keys.public_key)
+        return keys.public_key
 
     async def _close_ledgers(self) -> None:
         devnet = self.bench.devnet
@@ -318,8 +354,6 @@ class World:
             self._mine_since = closed.sequence
         elif closed.sequence < self._mine_since + _GRACE_LEDGERS:
             reasons.append("mine has just begun")
-        if not self.is_over and self.scenario.is_rough:
-            reasons.append("a rough network")
         if reasons:
             self.truth.troubles[closed.sequence] = ", ".join(reasons)
         if self.is_over:
@@ -328,7 +362,13 @@ class World:
             if happening.ledger == closed.sequence:
                 self.note("happens", happening)
                 self.counts[happening.what] += 1
-                self._tasks.append(asyncio.ensure_future(self._happen(happening)))
+                self.begin(self._happen(happening))
+
+    def begin(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Let something go on beside the rest; the run does not end before it."""
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.append(task)
+        return task
 
     async def _happen(self, happening: Any) -> None:
         try:
@@ -388,6 +428,7 @@ class World:
     async def harvest(self, fuse: int | None = None, container: str | None = None) -> Any:
         """Run ``kalepool harvest``."""
         self.counts["harvests by cron"] += 1
+        first = self.ledger.latest.sequence
 
         async def body(process: Process) -> Any:
             pool = process.pool
@@ -397,13 +438,26 @@ class World:
                 farmers = tuple(pool.farmers.all())
                 return await pool.sweeper.sweep(Wish(farmers, is_everyone=True), self.note)
 
-        return await self.live("harvest", body, fuse=fuse, container=container)
+        swept = await self.live("harvest", body, fuse=fuse, container=container)
+        if isinstance(swept, Swept):
+            self.sweeps.append((first, self.ledger.latest.sequence))
+        return swept
+
+    async def _pay_by_itself(self) -> None:
+        fuses = iter(self.scenario.auto_fuses)
+        while not self.is_over and self.scenario.auto:
+            await self.ledgers(self.scenario.auto)
+            if self.down:
+                continue
+            if not self.is_over:
+                await self.events.pay_by_itself(next(fuses, None))
 
     # The end
 
     async def _calm(self) -> None:
         """Let nothing go wrong any more, mine on, and stop as people do."""
         self.is_over = True
+        self.calm_from = self.ledger.farm.index + 1
         self.note("calm")
         for task in self._tasks:
             await task
@@ -450,11 +504,25 @@ class World:
         # Who was killed where nobody sees his pid is believed to live for ten minutes.
         for _ in range(_LONGEST_WAITS):
             await self.ledgers(2)
-            if await self.harvest() is not None:
+            if isinstance(await self.harvest(), Swept):
                 break
         for _ in range(2):
             await self.ledgers(2)
             await self.harvest()
+
+    async def _pay_up(self) -> None:
+        """Let the operator pay everything that he owes, and end every exit that can end."""
+        if self.restored:
+            # Nobody has said yet that what was paid since the backup is known.
+            await self.events.pay_out(None, now_due=True)
+            if not self.may_confirm:
+                return
+            await self.events.confirm()
+        for _ in range(_PAYOUTS):
+            self.plan = await self.events.pay_out(None, now_due=True)
+            self.waits = await self.events.advance_exits()
+            if isinstance(self.plan, PayoutPlan) and not self.plan.lines:
+                break
 
     def set_active(self, addresses: Iterable[str], since: int | None = None) -> None:
         """Take note of who is active: who was not before counts from a block on, by default the next but one."""
@@ -475,11 +543,22 @@ class World:
 
         process = Process(self, "db", len(self.processes) + 1)
         try:
+            self._check_shown(process.pool)
             for finding in look(process.pool):
                 self.violate(f"the store is not sound {when}: {finding}")
             self.set_active(farmer.address for farmer in process.pool.farmers.all(FarmerState.ACTIVE))
         finally:
             process.close()
+
+    def _check_shown(self, pool: Pool) -> None:
+        """Insist that the operator is told of every outcome that nobody knows."""
+        count = pool.store.value("SELECT count(*) FROM intents WHERE state = 'unresolved'")
+        if not count:
+            return
+        self.counts["unresolved, seen at rest"] += count
+        status = pool.reporting.status(self.machine_time())
+        if status.overview.unresolved != count or not any("unknown" in one.what for one in status.notices):
+            self.violate(f"{count} unresolved outcomes are not shown to the operator")
 
 
 class _Listening:

@@ -6,18 +6,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from kalepool.adapters.store.books import Entry, post_all
 from kalepool.adapters.store.db import Store
 from kalepool.adapters.store.journal import StoreJournal
 from kalepool.adapters.store.locks import MiningLock
+from kalepool.adapters.store.reports import StoreReports
 from kalepool.core import intents, pails
 from kalepool.core.chain import Sent, Status
 from kalepool.core.facts import BOOKED
 from kalepool.core.intents import State, Verdict
 from kalepool.core.records import PailState
+from kalepool.core.shares import OWED, discharged
 from kalepool.errors import ConfigError, RejectedError
 from kalepool.services import reconcile, submit
+from kalepool.services.exiting import Exiting
+from kalepool.services.extending import Extender
 from kalepool.services.gathering import Gathering
+from kalepool.services.paying import Paying
 from kalepool.services.reconcile import Closed, Reconciler
+from kalepool.services.restoring import Restoring
 from kalepool.services.submit import Submitted, Submitter
 from kalepool.services.witness import Witness, Witnessed
 
@@ -160,6 +167,60 @@ def _move_on_before_booking(self: Any, happenings: Any) -> Witnessed:
     return _book(self, happenings)
 
 
+async def _never_again(self: Any, intents: Any, *, ledger: int) -> list[Any]:
+    return []
+
+
+async def _extend_nothing(self: Any, keys: Any, farmers: Any, snapshot: Any) -> list[Submitted]:
+    return []
+
+
+def _think_gone_is_harvested(record: Any, block: Any, snapshot: Any, plant: Any) -> Any:
+    return _gone(replace(record, live_until=None), block, snapshot, plant)
+
+
+_order = Paying._order
+
+
+def _promise_nothing(self: Any, source: Any, batch: Any) -> Any:
+    order = _order(self, source, batch)
+    reserves = tuple(one for one in order.plan.reserves if not one[0].startswith(OWED))
+    return replace(order, plan=replace(order.plan, reserves=reserves))
+
+
+_settle_all = StoreJournal.settle_all
+_promised = StoreJournal._promised
+
+
+def _discharge_at_the_next_chance(self: Any, settlements: Any) -> None:
+    for intent, reserves in getattr(self, "undischarged", {}).items():
+        post_all(self._store, [Entry(f"discharge:{intent}", discharged(reserves), 0.0)])
+    self.undischarged = _promised(self, [one.intent for one in settlements])
+    _settle_all(self, settlements)
+
+
+def _discharge_nothing_with_it(self: Any, intents: Any) -> dict[int, Any]:
+    return {}
+
+
+_waits = Exiting._waits
+
+
+def _wait_for_no_pail(self: Any, quote: Any, states: Any) -> list[str]:
+    return [one for one in _waits(self, quote, states) if "pails are open" not in one]
+
+
+_overview = StoreReports.overview
+
+
+def _count_nothing_unresolved(self: Any) -> Any:
+    return replace(_overview(self), unresolved=0)
+
+
+async def _believe_every_store(self: Any) -> None:
+    return
+
+
 MUTANTS: Final = {
     "send-before-journal": Mutant(
         "an envelope leaves before it is in the journal", 19, ((Submitter, "submit", _send_before_signing),)
@@ -185,7 +246,7 @@ MUTANTS: Final = {
     ),
     "pay-after-restore": Mutant(
         "a restored store pays as if it knew everything",
-        158,
+        61,
         ((Gathering, "_refuse_restored", _ask_nobody_about_backups),),
     ),
     "failures-are-free": Mutant(
@@ -210,6 +271,41 @@ MUTANTS: Final = {
         "sequence numbers under way are not looked at",
         0,
         ((StoreJournal, "last_sequence", _know_no_sequence),),
+    ),
+    "never-again": Mutant(
+        "nothing is ever sent a second time", 0, ((Submitter, "send_again", _never_again),)
+    ),
+    "forget-ttl": Mutant(
+        "what cannot be harvested in time is not extended", 16, ((Extender, "send", _extend_nothing),)
+    ),
+    "gone-is-harvested": Mutant(
+        "a pail that is gone was harvested, whenever it died",
+        24,
+        ((pails, "_gone", _think_gone_is_harvested),),
+    ),
+    "promise-nothing": Mutant(
+        "a claim is paid without being reserved", 4, ((Paying, "_order", _promise_nothing),)
+    ),
+    "discharge-later": Mutant(
+        "a claim is discharged after its payment is settled, not with it",
+        4,
+        (
+            (StoreJournal, "settle_all", _discharge_at_the_next_chance),
+            (StoreJournal, "_promised", _discharge_nothing_with_it),
+        ),
+    ),
+    "exit-early": Mutant(
+        "who leaves is paid without waiting for open pails", 16, ((Exiting, "_waits", _wait_for_no_pail),)
+    ),
+    "unresolved-hidden": Mutant(
+        "outcomes that nobody knows are not shown",
+        48,
+        ((StoreReports, "overview", _count_nothing_unresolved),),
+    ),
+    "payout-after-restore": Mutant(
+        "a payout asks nobody about payments that this store may not know",
+        163,
+        ((Restoring, "insist", _believe_every_store),),
     ),
     "no-lock": Mutant("two may mine", 3, ((MiningLock, "hold", _hold_what_another_holds),)),
 }
