@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _FAIR_LEDGERS: Final = 20
 """So many ledgers in a row without trouble are enough to work a pail, or to harvest it."""
+_LANDS_WITHIN: Final = 14
+"""So many ledgers after its signing an attempt has landed, or is too old: it was sent again and again until then."""
 _SHORT_HISTORY: Final = 1_000
 _WHOLE_BLOCK: Final = 50
 """A block of fewer ledgers was cut short by a late one, or a machine that slept."""
@@ -75,6 +77,12 @@ def _check_intents(world: World, pool: Pool) -> None:
         is_let_go = world.missed and intent.state is State.FAILED and intent.kind in SHOWN_BY_PAILS
         if intent.state in {State.EXPIRED, State.FAILED} and effective and not is_let_go:
             world.violate(f"{intent.purpose} is {intent.state}, and it took effect")
+        if intent.state is State.EXPIRED and intent.attempts and not world.scenario.is_rough:
+            signed = intent.attempts[-1].signed_ledger
+            if not any(
+                ledger in world.truth.troubles for ledger in range(signed - 2, signed + _LANDS_WITHIN)
+            ):
+                world.violate(f"{intent.purpose} died of age, though nothing stood in its way")
         if intent.state is State.EXPIRED and landed:
             world.violate(f"{intent.purpose} is given up, and it landed")
         if intent.state not in {State.SETTLED, State.EXPIRED, State.FAILED}:

@@ -518,6 +518,9 @@ class World:
             if not self.may_confirm:
                 return
             await self.events.confirm()
+        elif self.counts["withdrawal"]:
+            # A farmer who has his seed may have sent what this store cannot know: the operator has looked.
+            await self.events.confirm()
         for _ in range(_PAYOUTS):
             self.plan = await self.events.pay_out(None, now_due=True)
             self.waits = await self.events.advance_exits()

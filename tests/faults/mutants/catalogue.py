@@ -223,17 +223,17 @@ async def _believe_every_store(self: Any) -> None:
 
 MUTANTS: Final = {
     "send-before-journal": Mutant(
-        "an envelope leaves before it is in the journal", 19, ((Submitter, "submit", _send_before_signing),)
+        "an envelope leaves before it is in the journal", 7, ((Submitter, "submit", _send_before_signing),)
     ),
-    "unsynced": Mutant("nothing waits for the disk", 9, ((Store, "atomic", _never_synced),)),
+    "unsynced": Mutant("nothing waits for the disk", 6, ((Store, "atomic", _never_synced),)),
     "refused-is-dead": Mutant(
         "what a node refuses (txBAD_SEQ) is given up and built anew",
-        7,
+        17,
         ((Submitter, "_send", _give_up_what_was_refused),),
     ),
     "not-found-is-dead": Mutant(
         "what a node does not find is dead, however far behind it is",
-        20,
+        13,
         (
             (intents, "judge", _believe_whoever_does_not_find),
             (reconcile, "judge", _believe_whoever_does_not_find),
@@ -260,11 +260,11 @@ MUTANTS: Final = {
         ((StoreJournal, "claimed", _take_nothing_for_ours),),
     ),
     "no-heirs": Mutant(
-        "what the dead left open is nobody's", 0, ((StoreJournal, "open_intents", _leave_the_dead_alone),)
+        "what the dead left open is nobody's", 2, ((StoreJournal, "open_intents", _leave_the_dead_alone),)
     ),
     "signed-is-unsent": Mutant(
         "what was signed and not marked as sent never left",
-        20,
+        3,
         ((StoreJournal, "open_intents", _think_signed_was_never_sent),),
     ),
     "no-sequence": Mutant(
@@ -273,7 +273,7 @@ MUTANTS: Final = {
         ((StoreJournal, "last_sequence", _know_no_sequence),),
     ),
     "never-again": Mutant(
-        "nothing is ever sent a second time", 0, ((Submitter, "send_again", _never_again),)
+        "nothing is ever sent a second time", 62, ((Submitter, "send_again", _never_again),)
     ),
     "forget-ttl": Mutant(
         "what cannot be harvested in time is not extended", 16, ((Extender, "send", _extend_nothing),)
@@ -307,6 +307,6 @@ MUTANTS: Final = {
         163,
         ((Restoring, "insist", _believe_every_store),),
     ),
-    "no-lock": Mutant("two may mine", 3, ((MiningLock, "hold", _hold_what_another_holds),)),
+    "no-lock": Mutant("two may mine", 14, ((MiningLock, "hold", _hold_what_another_holds),)),
 }
 """By name."""
