@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from faults.money import check_money
 from kalepool.adapters.store.intent_rows import load_intents
-from kalepool.core.intents import SHOWN_BY_PAILS, State
+from kalepool.core.intents import SHOWN_BY_PAILS, State, pail_of
 from kalepool.core.records import PailState
 from kalepool.services.comparing import compare
 
@@ -77,12 +77,8 @@ def _check_intents(world: World, pool: Pool) -> None:
         is_let_go = world.missed and intent.state is State.FAILED and intent.kind in SHOWN_BY_PAILS
         if intent.state in {State.EXPIRED, State.FAILED} and effective and not is_let_go:
             world.violate(f"{intent.purpose} is {intent.state}, and it took effect")
-        if intent.state is State.EXPIRED and intent.attempts and not world.scenario.is_rough:
-            signed = intent.attempts[-1].signed_ledger
-            if not any(
-                ledger in world.truth.troubles for ledger in range(signed - 2, signed + _LANDS_WITHIN)
-            ):
-                world.violate(f"{intent.purpose} died of age, though nothing stood in its way")
+        if intent.state is State.EXPIRED and _died_of_age(world, intent):
+            world.violate(f"{intent.purpose} died of age, though nothing stood in its way")
         if intent.state is State.EXPIRED and landed:
             world.violate(f"{intent.purpose} is given up, and it landed")
         if intent.state not in {State.SETTLED, State.EXPIRED, State.FAILED}:
@@ -90,6 +86,19 @@ def _check_intents(world: World, pool: Pool) -> None:
             is_old = intent.state is State.UNRESOLVED and world.scenario.history < _SHORT_HISTORY
             if not is_old:
                 world.violate(f"{intent.purpose} is still {intent.state}")
+
+
+def _died_of_age(world: World, intent: Intent) -> bool:
+    """Tell whether what was signed never landed, though nothing stood in its way from then on."""
+    if not intent.attempts or world.scenario.is_rough:
+        return False
+    last = intent.attempts[-1]
+    # Whose owner sends for himself may have taken the sequence number.
+    blocks = {pail[1] for pail in map(pail_of, intent.items) if pail is not None}
+    if any((last.source, block) in world.truth.touched for block in blocks):
+        return False
+    ledgers = range(last.signed_ledger - 2, last.signed_ledger + _LANDS_WITHIN)
+    return not any(ledger in world.truth.troubles for ledger in ledgers)
 
 
 def _check_known(world: World, pool: Pool) -> None:

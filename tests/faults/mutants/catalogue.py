@@ -241,7 +241,7 @@ MUTANTS: Final = {
     ),
     "pail-missing": Mutant(
         "a pail that a node does not show is gone for good",
-        7,
+        1,
         ((pails, "_gone", _trust_that_a_pail_is_missing),),
     ),
     "pay-after-restore": Mutant(
