@@ -273,7 +273,7 @@ MUTANTS: Final = {
         ((StoreJournal, "last_sequence", _know_no_sequence),),
     ),
     "never-again": Mutant(
-        "nothing is ever sent a second time", 62, ((Submitter, "send_again", _never_again),)
+        "nothing is ever sent a second time", 173, ((Submitter, "send_again", _never_again),)
     ),
     "forget-ttl": Mutant(
         "what cannot be harvested in time is not extended", 16, ((Extender, "send", _extend_nothing),)
