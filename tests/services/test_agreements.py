@@ -129,7 +129,7 @@ def test_a_store_of_before_gets_the_lives_that_its_states_meant(tmp_path: Path) 
     path = tmp_path / "older.db"
     path.touch(mode=0o600)
     with Store(path) as store:
-        migrate(store, stop_before="5 the life of agreements")
+        migrate(store, stop_before="7 the life of agreements")
         store.execute("INSERT INTO home VALUES (1, ?, ?)", (HOME.passphrase, HOME.contract))
         for number, states in enumerate((["created", "exited"], ["active", "paused", "exiting"]), 1):
             row = (number, f"f{number}", f"G{number}", states[-1], number)

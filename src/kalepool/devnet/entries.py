@@ -18,7 +18,7 @@ from stellar_sdk import scval, xdr
 from kalepool.core.address import raw_key
 from kalepool.core.farm import Block, Farm, Pail
 from kalepool.xdr.farm import block_to_scval, instance_to_scval, pail_to_scval
-from kalepool.xdr.keys import Asset, account_id, credit_asset, pool_id, pool_parameters
+from kalepool.xdr.keys import LIVING_PAILS, Asset, account_id, credit_asset, pool_id, pool_parameters
 
 MAX_I64 = 2**63 - 1
 BASE_RESERVE = 5_000_000
@@ -239,7 +239,7 @@ def _extension64(sponsor: str | None) -> str:
     return xdr.LedgerEntryExt(1, v1=v1).to_xdr()
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=2 * LIVING_PAILS)
 def decoded_key(key: bytes) -> xdr.LedgerKey:
     """Decode a LedgerKey; the object is shared, do not change it."""
     return xdr.LedgerKey.from_xdr_bytes(key)

@@ -34,6 +34,7 @@ from kalepool.devnet.simulation import (
 )
 from kalepool.devnet.transactions import ExtendTtl, InvokeContract, parse_envelope
 from kalepool.xdr.decode import decode, from_base64
+from kalepool.xdr.keys import LIVING_PAILS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -389,7 +390,7 @@ def _decoded_key(key64: str) -> tuple[bytes, xdr.LedgerEntryType]:
     return raw, key.type
 
 
-_remembered_key = lru_cache(maxsize=65_536)(_decoded_key)
+_remembered_key = lru_cache(maxsize=2 * LIVING_PAILS)(_decoded_key)
 
 
 def _entry_result(key64: str, entry: Entry) -> Answered:

@@ -20,6 +20,10 @@ _INSTANCE = xdr.SCVal(xdr.SCValType.SCV_LEDGER_KEY_CONTRACT_INSTANCE)
 _TEMPORARY = xdr.ContractDataDurability.TEMPORARY
 _PERSISTENT = xdr.ContractDataDurability.PERSISTENT
 
+LIVING_PAILS = 4_096
+"""How many keys of pails are remembered. Those of a thousand farmers who are asked for again and again fit in; what is over
+for good is forgotten soon, so that a day's pails do not pile up."""
+
 Asset = tuple[str, str]
 """A credit asset: its code and its issuer's G address."""
 
@@ -127,7 +131,7 @@ def block_key(contract: str, index: int) -> bytes:
     return _contract_data(contract, _vec(_SYMBOL_BLOCK, _u32(index)), _TEMPORARY)
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=LIVING_PAILS)
 def pail_key(contract: str, farmer: str, index: int) -> bytes:
     """Key of Pail(farmer, index) of the KALE contract (temporary)."""
     return _contract_data(contract, _vec(_SYMBOL_PAIL, address_value(farmer), _u32(index)), _TEMPORARY)

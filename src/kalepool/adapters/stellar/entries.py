@@ -13,7 +13,7 @@ from kalepool.core.classic import BASE_RESERVE
 from kalepool.core.prices import Reserves
 from kalepool.xdr.decode import decode, decode_base64, from_base64
 from kalepool.xdr.farm import block_from_scval, instance_from_scval, pail_from_scval
-from kalepool.xdr.keys import address_of_account_id, pool_key, pool_parameters
+from kalepool.xdr.keys import LIVING_PAILS, address_of_account_id, pool_key, pool_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ _TYPE_BYTES: Final = 4
 _NO_EXTENSION: Final = bytes(4)
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=2 * LIVING_PAILS)
 def encode_key(key: bytes) -> str:
     """Give a ledger key as nodes take it."""
     return base64.b64encode(key).decode("ascii")
@@ -141,7 +141,7 @@ class Entries:
         return None if live_until < self._oldest else (entry, live_until)
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=LIVING_PAILS)
 def _pail(key: bytes, text: str) -> Pail:
     # From ledger to ledger most pails stay as they are; decoding is what a read costs.
     return pail_from_scval(decode(xdr.SCVal, _value_bytes(key, from_base64(text))))
