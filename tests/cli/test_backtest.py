@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
+from kalepool.adapters.store.opening import Home, create_store
+from kalepool.backtest.compare import compare
+from kalepool.backtest.recording import mainnet
+from kalepool.bootstrap import Pool
 from kalepool.cli.app import main
+from kalepool.cli.commands.backtest import render
+from kalepool.config import load
+from kalepool.core.records import BlockRecord
+from kalepool.core.strategy import POLICIES
+from kalepool.networks import NETWORKS
+from support.vault import secret
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +53,35 @@ def test_the_table_is_the_same_each_time_and_the_picture_is_drawn(
     assert shown[0] == shown[1]
     assert "clairvoyant, twice" in shown[0].out
     assert (tmp_path / "x.svg").read_text().startswith("<svg")
+
+
+def test_no_figure_is_cut_off_at_80_columns() -> None:
+    result = compare(mainnet()[:2], [*POLICIES.values()], farmers=2, hashrate=4e7, stake=0, seed=1)
+    console = Console(width=80, file=io.StringIO())
+    render(console, result)
+    shown = console.file.getvalue()
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
+    assert all(f"{row.xlm:.5f}" in shown for row in result.rows)
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_what_the_pool_recorded_is_replayed_from_its_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    local = NETWORKS["local"]
+    create_store(tmp_path / "kalepool.db", Home(local.passphrase, local.kale))
+    assert main(["backtest", "--from-store"]) == 2
+    assert "mine some blocks first" in capsys.readouterr().err
+    pool = Pool(load(None, {}, tmp_path), "test", lambda: secret("unused"))
+    pool.blocks.record([BlockRecord(one.index, one.block, 99) for one in mainnet()[:5]])
+    pool.close()
+    for words, first in (([], 11_023), (["--last", "2"], 11_025)):
+        assert (
+            main(["backtest", "--from-store", "--policy", "steady", "--farmers", "1", "--json", *words]) == 0
+        )
+        data = json.loads(capsys.readouterr().out)["data"]
+        assert (data["first_block"], data["last_block"]) == (first, 11_026)
 
 
 @pytest.mark.parametrize(

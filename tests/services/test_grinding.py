@@ -110,6 +110,17 @@ def test_what_is_known_of_an_older_block_is_forgotten(store: Store, miner: Miner
     assert StoreGrinds(store).load(7, ENTROPY) == []
 
 
+def test_what_was_found_ahead_is_kept_when_the_block_opens_with_that_entropy(
+    store: Store, miner: Miner
+) -> None:
+    grinder = Grinder(miner, StoreGrinds(store))
+    grinder.aim([FIRST], block=8, entropy=OTHER_ENTROPY)  # ahead, in block 7
+    best = ground(miner, grinder, 1)[1]
+    grinder.aim([], block=7, entropy=ENTROPY)  # the round looks at block 7 again in between
+    grinder.aim([FIRST], block=8, entropy=OTHER_ENTROPY)
+    assert grinder.proofs()[1] == best
+
+
 def test_a_proof_of_another_entropy_is_worth_nothing(store: Store, miner: Miner) -> None:
     grinder = Grinder(miner, StoreGrinds(store))
     grinder.aim([FIRST], block=7, entropy=ENTROPY)

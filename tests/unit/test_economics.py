@@ -197,6 +197,11 @@ def test_more_hashes_never_earn_less(some: float, more: float, best: int) -> Non
     assert 0 <= expected_part((5, 9), many, best) <= 1
 
 
+def test_a_range_beyond_all_digits_is_no_work_without_end() -> None:
+    """A block that says so would hold the planner up for hours: no hash has more than 64 zeros."""
+    assert expected_part((0, 2**40), 1e9, 3) < 1e-10
+
+
 def test_without_a_range_zeros_earn_nothing() -> None:
     assert expected_part((0, 0), 1e12, -1) == 0
     assert expected_part((6, 6), 1e12, 3) == 0

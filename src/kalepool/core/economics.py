@@ -16,10 +16,10 @@ from kalepool.core.contract import block_reward, scale, weigh
 from kalepool.core.farm import ContractError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from kalepool.core.farm import Block
-    from kalepool.core.records import BlockRecord
+    from kalepool.core.records import BlockRecord, PailRecord
 
 USUAL_PARTS: Final = 32.0
 """What all works of a block weigh on mainnet, in full parts (``normalized_total / scale``): the median of 680 blocks."""
@@ -27,6 +27,7 @@ USUAL_PARTS: Final = 32.0
 DIGIT: Final = 16.0
 _STROOPS: Final = 10_000_000
 _LOWEST_BLOCKS: Final = 3
+_DIGITS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,8 @@ def expected_part(block_zeros: tuple[int, int], hashes: float, best: int) -> flo
     if high <= low:
         return 0.0
     have = min(max(best - low, 0), high - low)
-    more = sum(chance(hashes, zeros) for zeros in range(max(best, low) + 1, high + 1))
+    # No hash has more zeros than digits, whatever a block says.
+    more = sum(chance(hashes, zeros) for zeros in range(max(best, low) + 1, min(high, _DIGITS) + 1))
     return (have + more) / (high - low)
 
 
@@ -247,6 +249,17 @@ def others_parts(records: Sequence[BlockRecord], ours: Sequence[float] = ()) -> 
     if len(found) < _LOWEST_BLOCKS:
         return None
     return found[len(found) // 2]
+
+
+def weight_of(block: Block, pails: Iterable[PailRecord]) -> int:
+    """Give what the works of our pails weigh in their block, in the contract's units.
+
+    Raises:
+        ContractError: BLOCK_INVALID when a range is inverted.
+    """
+    return sum(
+        weigh(block, pail.gap or 0, pail.stake, pail.zeros).total for pail in pails if pail.zeros is not None
+    )
 
 
 def market_of(index: int, block: Block, others: float | None, ours: float) -> Market:

@@ -6,8 +6,8 @@ from collections import deque
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from kalepool.core.contract import scale, weigh
-from kalepool.core.economics import is_valid, others_parts
+from kalepool.core.contract import scale
+from kalepool.core.economics import is_valid, others_parts, weight_of
 from kalepool.core.facts import DELAYS, HASH_RATE
 from kalepool.core.intents import Kind
 from kalepool.core.records import PailState
@@ -116,11 +116,8 @@ class Learner:
     def _our_parts(self, record: BlockRecord) -> float:
         if not is_valid(record.block):
             return 0.0
-        return sum(
-            weigh(record.block, pail.gap or 0, pail.stake, pail.zeros).total
-            for pail in self._pails.in_blocks(record.index, record.index)
-            if pail.zeros is not None
-        ) / scale(record.block)
+        pails = self._pails.in_blocks(record.index, record.index)
+        return weight_of(record.block, pails) / scale(record.block)
 
     def _risk(self) -> float:
         """Give the part of pails that ended without work; nothing while there are few."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MOST_FARMERS = 1_000
 _MOST_RATE = 1_000_000.0
+_ROOMY = 90
 
 
 def backtest(
@@ -67,7 +68,7 @@ def backtest(
         _check("--last", last, 1, 1_000_000)
     if plot is not None and (plot.is_dir() or not os.access(plot.parent, os.W_OK)):
         raise UsageError(f"{plot} cannot be written", hint="choose another --plot")
-    chosen = _recording(output, blocks, from_store=from_store)[-(last or 0) :]
+    chosen = _recording(output, blocks, last, from_store=from_store)[-(last or 0) :]
     with progress_bar(output, "replaying") as progress:
         result = compare(
             chosen,
@@ -82,10 +83,10 @@ def backtest(
     if plot is not None:
         _draw(plot, result)
         output.note(f"drawn in {plot}")
-    output.emit("backtest", _data(result), lambda console: _render(console, result))
+    output.emit("backtest", _data(result), lambda console: render(console, result))
 
 
-def _recording(output: Output, blocks: Path | None, *, from_store: bool) -> list[Recorded]:
+def _recording(output: Output, blocks: Path | None, last: int | None, *, from_store: bool) -> list[Recorded]:
     from kalepool.backtest.recording import from_file, from_records, mainnet  # noqa: PLC0415
 
     if blocks is not None and from_store:
@@ -96,7 +97,9 @@ def _recording(output: Output, blocks: Path | None, *, from_store: bool) -> list
         return mainnet()
     with open_pool(output, "backtest") as pool:
         latest = pool.blocks.latest()
-        return from_records([] if latest is None else pool.blocks.between(0, latest.index))
+        first = 0 if latest is None or last is None else max(latest.index - last, 0)
+        records = [] if latest is None else pool.blocks.between(first, latest.index)
+        return from_records(records, lambda index: pool.pails.in_blocks(index, index))
 
 
 def _draw(path: Path, result: Comparison) -> None:
@@ -148,7 +151,8 @@ def _mean(row: Row, total: int) -> float:
     return total / max(row.outcome.worked, 1)
 
 
-def _render(console: Console, result: Comparison) -> None:
+def render(console: Console, result: Comparison) -> None:
+    """Show the table for people."""
     from rich import box  # noqa: PLC0415 - not needed for --json
     from rich.table import Table  # noqa: PLC0415
 
@@ -158,7 +162,8 @@ def _render(console: Console, result: Comparison) -> None:
         f" stake {setup.stake:.0%} of the largest, seed {result.seed}",
         markup=False,
     )
-    table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    room = int(console.width >= _ROOMY)
+    table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, room, 0, 0))
     table.add_column("", no_wrap=True)
     for heading in ("KALE", "XLM", "x bot", "of best", "of twice", "gap", "zeros", "missed"):
         table.add_column(heading, justify="right", no_wrap=True)
