@@ -57,9 +57,9 @@ def test_the_table_is_the_same_each_time_and_the_picture_is_drawn(
 
 def test_no_figure_is_cut_off_at_80_columns() -> None:
     result = compare(mainnet()[:2], [*POLICIES.values()], farmers=2, hashrate=4e7, stake=0, seed=1)
-    console = Console(width=80, file=io.StringIO())
-    render(console, result)
-    shown = console.file.getvalue()
+    written = io.StringIO()
+    render(Console(width=80, file=written), result)
+    shown = written.getvalue()
     assert "\N{HORIZONTAL ELLIPSIS}" not in shown
     assert all(f"{row.xlm:.5f}" in shown for row in result.rows)
     assert max(map(len, shown.splitlines())) <= 80

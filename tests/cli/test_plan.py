@@ -78,10 +78,14 @@ def test_a_planted_farmer_is_shown_with_the_ledger_of_his_work(
     assert main(["plan", "--json"]) == 0
     (work,) = json.loads(capsys.readouterr().out)["data"]["works"]
     assert (work["farmer"], work["ledger"], work["worked"]) == ("ann", 501 + 47, False)
+    assert work["reason"].endswith("until delays are known")
     assert main(["plan"]) == 0
     shown = capsys.readouterr().out
     assert "policy steady, block 40, 100 s old" in shown
-    assert "for ledger 548" in shown
+    assert (
+        "work    1 due        for ledger 548, about 2023-11-14T22:17:20Z: gap 47, up to 47 counts; 3 led"
+        in shown
+    )
     assert "zeros 5 to 9" in shown
 
 

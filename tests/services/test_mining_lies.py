@@ -149,3 +149,27 @@ def test_where_all_nodes_lie_nothing_is_planted(tmp_path: Path) -> None:
     assert shift.told(Name.PLANTED) == []
     shift.check_books()
     shift.pool.close()
+
+
+def test_where_balances_cannot_be_read_nothing_is_staked_by_older_ones(tmp_path: Path) -> None:
+    """Balances are read once a block; those of the block before are not used where that fails."""
+    lost: list[int] = []
+
+    def lie(shift: Shift, method: str, result: dict[str, Any]) -> dict[str, Any]:
+        entries = result.get("entries", ()) if method == "getLedgerEntries" else ()
+        kinds = [xdr.LedgerEntryData.from_xdr(entry["xdr"]).type for entry in entries]
+        if xdr.LedgerEntryType.TRUSTLINE not in kinds or not shift.told(Name.PLANTED):
+            return result
+        lost.append(result["latestLedger"])
+        return {"error": "balances are gone", "latestLedger": result["latestLedger"]}
+
+    shift = mining_beside_a_liar(tmp_path, lie)
+    shift.stead.transport.change = lambda _path, method, result: lie(shift, method, result)
+    with pytest.raises(TimeoutError):
+        shift.mine(BLOCKS, seconds=650)
+    assert lost
+    (only,) = {pail.block for pail in shift.pool.pails.in_blocks(0, 10**6)}
+    assert len(shift.names(Name.PLANTED, only)) == FARMERS
+    assert len(set(shift.names(Name.WORKED, only))) == FARMERS
+    shift.check_books()
+    shift.pool.close()

@@ -14,6 +14,7 @@ from kalepool.core.farm import Block, Farm, Pail, Proof
 from kalepool.core.records import BlockRecord
 from kalepool.core.rounds import Action, Grind, Harvest, Lane, Plan, Plant, SubmitWork, Wait, plan
 from kalepool.core.strategy import POLICIES, Early, Fixed, Outlook, Pace, Policy, lives_of
+from kalepool.core.working import why_then
 
 OPENED, FIRST, INDEX, SECONDS, KALE = 1_000_000, 500, 7, 5.0, 10_000_000
 BLOCK = Block(OPENED, 0, 47, 0, 1_000 * KALE, 5, 9, b"\5" * 32, 0, 0)
@@ -135,6 +136,22 @@ def test_a_better_proof_that_would_hardly_land_in_time_is_not_sent() -> None:
             for second in (270, 325)
         ]
         assert sent == [True, False]
+
+
+def test_a_work_that_is_still_to_be_sent_says_why_then() -> None:
+    pace, lane = at(100), replace(LANE, proof=proof(6))
+
+    def why(policy: Policy, outlook: Outlook = OUTLOOK, **worked: int) -> str:
+        made = plan(snapshot(pace, planted(**worked)), [lane], policy, pace, outlook)
+        assert made.situation is not None
+        (aim,) = made.aims
+        return why_then(aim, made.situation)
+
+    assert "up to 47 counts; in time with 100%" in why(STEADY)
+    assert "3 ledgers before the block may close" in why(STEADY, Outlook())
+    assert why(MANUAL).startswith("240 s after the opening, as configured; gap 48")
+    assert why(replace(STEADY, at_once=True)).startswith("all that is open is sent at once; gap 20")
+    assert why(STEADY, gap=10, zeros=7).startswith("only if a proof of more than 7 zeros is found; gap")
 
 
 # Early works

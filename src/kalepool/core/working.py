@@ -53,6 +53,21 @@ def aims_of(snapshot: Snapshot, lanes: Sequence[Lane], situation: Situation | No
     return _spread(aims, situation)
 
 
+def why_then(aim: Aim, situation: Situation) -> str:
+    """Say why a planted farmer's work is to be sent for its ledger, and no earlier or later."""
+    pail, policy = aim.pail, situation.policy
+    gap = f"gap {aim.ledger - pail.sequence}, up to {situation.block.max_gap} counts"
+    if pail.zeros is not None:
+        gap = f"only if a proof of more than {pail.zeros} zeros is found; {gap}"
+    if policy.at_once:
+        return f"all that is open is sent at once; {gap}"
+    if policy.fixed is not None:
+        return f"{policy.fixed.work_at_s} s after the opening, as configured; {gap}"
+    if timing.Delays.learned(situation.outlook.delays) is None:
+        return f"{gap}; {policy.work_margin_ledgers} ledgers before the block may close at the latest, until delays are known"
+    return f"{gap}; in time with {aim.lands:.0%} by what was learned"
+
+
 def works(lanes: Sequence[Lane], aims: Sequence[Aim], situation: Situation) -> list[SubmitWork]:
     """Give the works to send now: those that are due, and early ones; as many as a ledger takes."""
     due: list[tuple[bool, int, int, Aim, Proof, float]] = []

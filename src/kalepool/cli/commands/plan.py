@@ -14,6 +14,7 @@ from kalepool.core.actions import Grind, Harvest, Plant, SubmitWork, Wait
 from kalepool.core.amounts import format_amount
 from kalepool.core.economics import format_kale
 from kalepool.core.prices import shown as price_text
+from kalepool.core.working import why_then
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from kalepool.bootstrap import Pool
     from kalepool.core.actions import Action
     from kalepool.core.prices import Price
+    from kalepool.core.situation import Aim
     from kalepool.services.planning import Seen, Shown
 
 _KALE = 10_000_000
@@ -83,6 +85,7 @@ def _data(shown: Shown, policy: str, price: Price) -> dict[str, Any]:
                 "at": _iso(seen.pace.close_of(aim.ledger)),
                 "lands_in_time": round(aim.lands, 4),
                 "worked": aim.pail.zeros is not None,
+                "reason": _why(aim, shown),
             }
             for aim in shown.plan.aims
         ],
@@ -106,6 +109,11 @@ def _described(action: Action, shown: Shown) -> dict[str, Any]:
     else:
         told |= {"zeros": action.proof.zeros, "improves": action.improves}
     return told | {"reason": action.reason}
+
+
+def _why(aim: Aim, shown: Shown) -> str:
+    # Where a work is aimed at all there is a block to work in.
+    return "" if shown.plan.situation is None else why_then(aim, shown.plan.situation)
 
 
 def _word(action: Action) -> str:
@@ -144,9 +152,10 @@ def _render(console: Console, shown: Shown, policy: str, price: Price) -> None:
     for (word, what, reason), count in told.items():
         whom = "" if word == "wait" else f" {count} farmer{'s' if count > 1 else ''}"
         say(f"{word:<8}{whom.strip():<12} {what}{': ' if what else ''}{reason}")
-    works = Counter(aim.ledger for aim in shown.plan.aims if aim.pail.zeros is None)
-    for ledger, count in sorted(works.items()):
-        say(f"{'work':<8}{count} due{'':<6} for ledger {ledger}, about {_iso(seen.pace.close_of(ledger))}")
+    works = Counter((aim.ledger, _why(aim, shown)) for aim in shown.plan.aims if aim.pail.zeros is None)
+    for (ledger, reason), count in sorted(works.items()):
+        at = _iso(seen.pace.close_of(ledger))
+        say(f"{'work':<8}{f'{count} due':<12} for ledger {ledger}, about {at}: {reason}")
     for reason, count in Counter(skip.reason for skip in shown.plan.skips).items():
         say(f"{'skip':<8}{f'{count} farmer' + ('s' if count > 1 else ''):<12} {reason}")
 
