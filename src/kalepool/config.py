@@ -262,7 +262,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(
         "manual.work_at_s",
         240,
-        "With policy manual: works are sent so many seconds after their block's opening.",
+        "With policy manual: works are sent so many seconds after their block's opening, never later than is safe.",
         _whole(10, 299),
     ),
     Key("fees.inclusion_percentile", 50, "The bid: this percentile of what was paid lately.", _whole(10, 99)),

@@ -103,6 +103,13 @@ def test_manual_sends_at_its_second_and_stops_at_its_zeros_and_stakes_its_amount
     assert (plant.stake, grind.cap) == (3 * KALE, 6)
 
 
+def test_manual_sends_no_later_than_is_safe_however_late_its_second() -> None:
+    late = replace(MANUAL, fixed=Fixed(zeros=9, work_at_s=299))
+    for outlook in (OUTLOOK, Outlook()):
+        ledger, _ = sent_at(late, Pail(FIRST + 1, 900 * KALE), 9, outlook)
+        assert ledger + 1 == FIRST + 59 - late.work_margin_ledgers
+
+
 def test_thrift_works_once_and_gathers_harvests() -> None:
     pace = at(285)
     lane = replace(LANE, proof=proof(8), harvest_every=2)
@@ -130,9 +137,10 @@ def test_when_the_pool_stops_every_work_is_due_at_once_whatever_was_learned() ->
 
 def test_a_better_proof_that_would_hardly_land_in_time_is_not_sent() -> None:
     lane, done = replace(LANE, proof=proof(9)), planted(gap=30, zeros=5)
-    for outlook in (OUTLOOK, Outlook()):
+    by_hand = replace(MANUAL, fixed=Fixed(zeros=9))
+    for policy, outlook in ((STEADY, OUTLOOK), (STEADY, Outlook()), (by_hand, OUTLOOK)):
         sent = [
-            bool(only(SubmitWork, plan(snapshot(at(second), done), [lane], STEADY, at(second), outlook)))
+            bool(only(SubmitWork, plan(snapshot(at(second), done), [lane], policy, at(second), outlook)))
             for second in (270, 325)
         ]
         assert sent == [True, False]
@@ -149,7 +157,7 @@ def test_a_work_that_is_still_to_be_sent_says_why_then() -> None:
 
     assert "up to 47 counts; in time with 100%" in why(STEADY)
     assert "3 ledgers before the block may close" in why(STEADY, Outlook())
-    assert why(MANUAL).startswith("240 s after the opening, as configured; gap 48")
+    assert why(MANUAL).startswith("240 s after the opening, as configured, or as late as is safe; gap 48")
     assert why(replace(STEADY, at_once=True)).startswith("all that is open is sent at once; gap 20")
     assert why(STEADY, gap=10, zeros=7).startswith("only if a proof of more than 7 zeros is found; gap")
 

@@ -32,19 +32,23 @@ def aims_of(snapshot: Snapshot, lanes: Sequence[Lane], situation: Situation | No
     planted = planted_in(snapshot, lanes)
     pace, policy = situation.pace, situation.policy
     delays = timing.Delays.learned(situation.outlook.delays)
+    last = strategy.last_work_ledger(situation.record, pace, policy)
     if policy.at_once:
         aims = [Aim(lane, pail, max(pace.ledger, pail.sequence) + 1, 1.0) for lane, pail in planted]
     elif policy.fixed is not None:
+        # However late the operator's second: a work that comes when the block may be over loses the stake.
         after = pace.ledger_closing_by(situation.record.timestamp + policy.fixed.work_at_s)
-        aims = [Aim(lane, pail, max(after + 1, pail.sequence + 1), 1.0) for lane, pail in planted]
+        aims = [
+            Aim(lane, pail, max(min(after + 1, last), pail.sequence + 1), _hope(pail, pace.ledger + 1 > last))
+            for lane, pail in planted
+        ]
     elif delays is None:
-        late = pace.ledger + 1 > strategy.last_work_ledger(situation.record, pace, policy)
         aims = [
             Aim(
                 lane,
                 pail,
                 strategy.work_ledger(pail.sequence, situation.block, situation.record, pace, policy),
-                0.0 if late and pail.zeros is not None else 1.0,
+                _hope(pail, pace.ledger + 1 > last),
             )
             for lane, pail in planted
         ]
@@ -62,7 +66,7 @@ def why_then(aim: Aim, situation: Situation) -> str:
     if policy.at_once:
         return f"all that is open is sent at once; {gap}"
     if policy.fixed is not None:
-        return f"{policy.fixed.work_at_s} s after the opening, as configured; {gap}"
+        return f"{policy.fixed.work_at_s} s after the opening, as configured, or as late as is safe; {gap}"
     if timing.Delays.learned(situation.outlook.delays) is None:
         return f"{gap}; {policy.work_margin_ledgers} ledgers before the block may close at the latest, until delays are known"
     return f"{gap}; in time with {aim.lands:.0%} by what was learned"
@@ -97,6 +101,11 @@ def can_improve(pail: Pail, proof: Proof | None, situation: Situation) -> bool:
     best = max(pail.zeros or 0, proof.zeros if proof is not None else 0)
     gain = _gain(pail, situation.pace.ledger + 1 - pail.sequence, max(cap, best), situation)
     return (pail.zeros or 0) < cap and gain >= situation.threshold
+
+
+def _hope(pail: Pail, late: bool) -> float:
+    """Give the chance that stands for one not known: a first work is sent even late, a better one is not."""
+    return 0.0 if late and pail.zeros is not None else 1.0
 
 
 def _learned_aims(
