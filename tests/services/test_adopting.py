@@ -110,6 +110,16 @@ def test_ledgers_that_a_node_still_has_are_not_made_up(box: Cashbox) -> None:
     assert box.play(differences(box)) == 1
 
 
+def test_the_latest_of_several_spans_decides_whichever_was_noted_last(box: Cashbox) -> None:
+    farmer = opened(box)
+    deposit(box, farmer, KALE)
+    box.bench.close(60)
+    box.play(look(box))
+    box.pool.facts.put(UNSEEN, f"1-{box.bench.ledger.latest.sequence} 1-2")
+    with pytest.raises(RejectedError, match="can still be read"):
+        box.play(adopt(box))
+
+
 def test_a_difference_without_unseen_ledgers_has_another_cause(box: Cashbox) -> None:
     farmer = opened(box)
     box.bench.ledger.give_kale(farmer.address, 7 * KALE)

@@ -105,7 +105,8 @@ class Adopting:
                 "no ledger went by unseen: what differs has another cause",
                 hint="look at each account on the network; see `kalepool db verify --chain`",
             )
-        tip, last = await self._chain.tip(), int(unseen.rpartition("-")[2])
+        # What was let go is noted after what went by before it: the last span need not be the latest.
+        tip, last = await self._chain.tip(), max(int(span.partition("-")[2]) for span in unseen.split())
         if tip.oldest_ledger <= last:
             raise RejectedError(
                 f"ledgers {unseen} can still be read from {tip.node}, which has them from {tip.oldest_ledger} on",
