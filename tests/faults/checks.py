@@ -6,8 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from faults.money import check_money
+from faults.unseen import check_booked
 from kalepool.adapters.store.intent_rows import load_intents
-from kalepool.core.intents import SHOWN_BY_PAILS, State, pail_of
+from kalepool.core.intents import SHOWN_BY_PAILS, State
 from kalepool.core.records import PailState
 from kalepool.services.comparing import compare
 
@@ -49,7 +50,8 @@ async def _check_books(world: World, pool: Pool) -> None:
     await pool.reconciler.reconcile()
     if pool.books.total() != 0:
         world.violate("the postings do not sum to zero")
-    if world.missed:
+    check_booked(world, pool)
+    if world.unseen.spans and not world.unseen.is_adopted:
         return
     found = await compare(pool.books, pool.farmers, pool.facts, pool.chain, world.operator)
     for one in found.differences:
@@ -74,7 +76,9 @@ def _check_intents(world: World, pool: Pool) -> None:
         if intent.state is State.SETTLED and not effective and not world.restored:
             world.violate(f"{intent.purpose} is settled, and nothing of it took effect")
         # What landed where no node remembers is let go, and told as missed: the pails show what it did.
-        is_let_go = world.missed and intent.state is State.FAILED and intent.kind in SHOWN_BY_PAILS
+        is_let_go = bool(effective) and intent.state is State.FAILED and intent.kind in SHOWN_BY_PAILS
+        if is_let_go and not all(applied[hash_hex].ledger in world.unseen for hash_hex in effective):
+            world.violate(f"{intent.purpose} is let go, though what it did could be read")
         if intent.state in {State.EXPIRED, State.FAILED} and effective and not is_let_go:
             world.violate(f"{intent.purpose} is {intent.state}, and it took effect")
         if intent.state is State.EXPIRED and _died_of_age(world, intent):
@@ -92,13 +96,13 @@ def _died_of_age(world: World, intent: Intent) -> bool:
     """Tell whether what was signed never landed, though nothing stood in its way from then on."""
     if not intent.attempts or world.scenario.is_rough:
         return False
-    last = intent.attempts[-1]
-    # Whose owner sends for himself may have taken the sequence number.
-    blocks = {pail[1] for pail in map(pail_of, intent.items) if pail is not None}
-    if any((last.source, block) in world.truth.touched for block in blocks):
-        return False
+    truth, last = world.truth, intent.attempts[-1]
     ledgers = range(last.signed_ledger - 2, last.signed_ledger + _LANDS_WITHIN)
-    return not any(ledger in world.truth.troubles for ledger in ledgers)
+    # Whose owner sends for himself may have taken the sequence number.
+    if any((last.source, ledger) in truth.own_sends for ledger in ledgers):
+        return False
+    # Who dies where nobody sees his pid has no heir for ten minutes, and nobody sends again for him.
+    return not any(ledger in truth.troubles or ledger in truth.unseen_deaths for ledger in ledgers)
 
 
 def _check_known(world: World, pool: Pool) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from stellar_sdk import Asset, Keypair
 
 from faults.dealings import Dealings
+from faults.scenario import LEDGER_S
 from kalepool import keeping
 from kalepool.core.farm import Pail
 from kalepool.core.roster import Applicant
+from kalepool.devnet.transactions import InvokeContract
 from kalepool.services.gathering import SWEEP_FACT
 from kalepool.services.mining import Mining
 from kalepool.services.stopping import Goal
@@ -303,14 +306,28 @@ class Events(Dealings):
 
     # Strangers
 
-    async def stranger_harvests(self, _: Happening) -> None:
-        """Somebody harvests for our farmers."""
+    async def stranger_harvests(self, one: Happening) -> None:
+        """Somebody harvests for our farmers: what is ripe, or at every other time what we are about to harvest."""
+        is_rival = one.number % 2 == 1
         for _attempt in range(40):
+            if is_rival:
+                # Once the pool has sent what it has to send in this ledger.
+                await asyncio.sleep(LEDGER_S - 0.5)
             for address, index in list(self._world.truth.pails):
-                if self._is_ripe(address, index):
+                if self._is_ripe(address, index) and (not is_rival or self._is_sent_for(address, index)):
                     self._call("harvest", harvest_arguments(_named(address), index))
                     return
             await self._world.ledgers(1)
+
+    def _is_sent_for(self, address: str, index: int) -> bool:
+        """Tell whether a harvest of a pail waits to land."""
+        wanted = tuple(harvest_arguments(_named(address), index))
+        return any(
+            operation.function == "harvest" and tuple(operation.arguments) == wanted
+            for waiting in self._world.ledger.queue._waiting.values()
+            for operation in waiting.transaction.operations
+            if isinstance(operation, InvokeContract)
+        )
 
     def _is_ripe(self, address: str, index: int) -> bool:
         ledger = self._world.ledger

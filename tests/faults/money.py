@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kalepool.core.facts import READ_BACK
 from kalepool.core.farmers import FarmerState
 from kalepool.core.intents import Kind, State
 from kalepool.core.postings import KALE, account
@@ -22,26 +23,29 @@ _LANDS_WITHIN: int = 14
 
 def check_money(world: World, pool: Pool) -> None:
     """Hold the books of claims against what moved on the network."""
-    _check_restored(world)
-    is_known = not world.restored or world.may_confirm
+    # Read back by the program itself, or confirmed by a person: from then on it answers for every payment.
+    is_known = not world.restored or int(pool.facts.get(READ_BACK) or 0) >= world.restored_at
+    if not is_known:
+        _check_stopped(world)
     for farmer in pool.farmers.all():
         if is_known:
             _check_paid(world, pool, farmer)
         _check_left(world, pool, farmer)
-    if is_known and not world.missed:
+    if is_known and not world.unseen.spans:
         held = world.bench.line(world.operator)
         booked = pool.books.balance(account(world.operator), KALE)
         if booked != (0 if held is None else held.balance):
             world.violate(f"the operator has {held} KALE, and {booked} in the books")
-    _check_owed(world, pool)
+    if is_known:
+        world.counts["restored, and every payment known"] += world.restored
+        _check_owed(world, pool)
 
 
-def _check_restored(world: World) -> None:
-    if not world.restored or world.may_confirm:
-        return
+def _check_stopped(world: World) -> None:
     if world.truth.paid_at > world.restored_at + _LANDS_WITHIN:
         world.violate(
-            f"paid in ledger {world.truth.paid_at}, restored after {world.restored_at} and never confirmed"
+            f"paid in ledger {world.truth.paid_at}, restored after {world.restored_at}, and neither read back "
+            "nor confirmed"
         )
 
 
@@ -80,7 +84,7 @@ def _check_left(world: World, pool: Pool, farmer: Farmer) -> None:
     if farmer.state is not FarmerState.EXITED and not world.restored:
         world.violate(f"{farmer.name} has left, and is {farmer.state}")
     balance = pool.books.balance(account(farmer.address), KALE)
-    if balance and not world.missed and not world.restored:
+    if balance and (world.unseen.is_adopted or not world.unseen.spans) and not world.restored:
         world.violate(f"{farmer.name} has left, and {balance} stroops of his wallet are in the books")
     strange = {
         receiver
@@ -95,8 +99,6 @@ def _check_left(world: World, pool: Pool, farmer: Farmer) -> None:
 
 def _check_owed(world: World, pool: Pool) -> None:
     """Insist that what is still owed at the end is held, with a reason, or waits for an exit that is told why."""
-    if world.restored and not world.may_confirm:
-        return
     if not isinstance(world.plan, PayoutPlan) or not isinstance(world.waits, dict):
         world.violate(f"payouts come to no end: {world.plan!r}, exits: {world.waits!r}")
         return

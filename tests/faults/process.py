@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from faults.world import World
 
+HOST: Final = "host"
 _WRITES: Final = ("INSERT", "UPDATE", "DELETE")
 
 
@@ -49,7 +50,7 @@ class Process:
         self.number = number
         self.fuse = fuse
         self.is_alive = True
-        self.container = container or "host"
+        self.container = container or HOST
         self._raw: sqlite3.Connection | None = None
         self.task: asyncio.Future[Any] | None = None
         world.processes[number] = self
@@ -72,7 +73,7 @@ class Process:
         # Only who closes the file last brings the log into it: so what was synced is the log's first bytes.
         self._raw.execute("PRAGMA wal_autocheckpoint = 0")
         pool.store.connection = _Connection(self, self._raw)  # type: ignore[assignment]
-        identity = Identity("host", self.container, self.number, "started")
+        identity = Identity(HOST, self.container, self.number, "started")
         made["owner"] = Owner(
             pool.store, self.role, world.machine_time, process=identity, probe=self._is_alive
         )
@@ -108,6 +109,8 @@ class Process:
 
     def die(self) -> None:
         """Be killed: what was committed stays."""
+        if self.container != HOST:
+            self.world.truth.unseen_deaths.add(self.world.ledger.latest.sequence)
         self.is_alive = False
         if self._raw is not None:
             self._raw.close()

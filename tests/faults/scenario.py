@@ -112,8 +112,6 @@ class Scenario:
         return self.plan.network.late > 0 or any(
             max(one.server_error, one.too_many_requests, one.try_again_later) > _MILD
             or one.reset_before + one.reset_after > _MILD
-            or one.jitter_ms > 0
-            or one.lag_ledgers > 1
             for one in nodes
         )
 

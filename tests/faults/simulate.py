@@ -12,15 +12,19 @@ import time
 import traceback
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
     from types import FrameType
 
 _LONGEST_S = 90
 _ENOUGH = 10_000
 _LEAST_WORKED = 0.99
+_TOLD_EVERY = 100
 _TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(_TESTS), str(_TESTS.parent / "src")]
 
@@ -93,6 +97,13 @@ def _too_long(_number: int, frame: FrameType | None) -> None:
     raise TimeoutError("".join(traceback.format_stack(frame)[-12:]))
 
 
+def _unless_stopped(futures: Iterator[Future[Run]]) -> Iterator[Future[Run]]:
+    """Give what is done until somebody stops it: then the sum of what was done is told all the same."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        yield from futures
+
+
 def _many(given: argparse.Namespace) -> int:
     counts: Counter[str] = Counter()
     failed, done, blocks = [], 0, 0
@@ -100,9 +111,8 @@ def _many(given: argparse.Namespace) -> int:
     with ProcessPoolExecutor(given.jobs) as pool:
         seeds = range(given.first, given.first + given.seeds)
         waiting = {pool.submit(_run, seed, given.mutant): seed for seed in seeds}
-        for future in as_completed(waiting):
+        for future in _unless_stopped(as_completed(waiting)):
             if given.seconds is not None and time.monotonic() - begun > given.seconds:
-                pool.shutdown(wait=False, cancel_futures=True)
                 break
             run = future.result()
             done, blocks = done + 1, blocks + run.blocks
@@ -113,6 +123,9 @@ def _many(given: argparse.Namespace) -> int:
                 for more in run.violations[1:5]:
                     say(f"    {more}")
                 say(f"  replay it: python -m tests.faults.simulate --seed {run.seed} --trace")
+            if done % _TOLD_EVERY == 0:
+                say(f"... {done} seeds, {len(failed)} with violations")
+        pool.shutdown(wait=False, cancel_futures=True)
     say(f"{done} seeds, {blocks} blocks, {len(failed)} with violations, {time.monotonic() - begun:.0f} s")
     for kind in ("healthy", "rough"):
         whole, worked = counts[f"{kind} farmer blocks"], counts[f"{kind} farmer blocks worked"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kalepool.core.farm import Pail
+from kalepool.core.postings import KALE, XLM
 from kalepool.xdr.keys import pail_key
 
 if TYPE_CHECKING:
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
     from kalepool.devnet.entries import Entry
     from kalepool.devnet.events import AssetEvent
     from kalepool.devnet.execution import Applied
-    from kalepool.devnet.ledger import ClosedLedger, Ledger
+    from kalepool.devnet.ledger import ClosedLedger, Ledger, Told
 
 NATIVE = "native"
+_SIGNS = {"mint": (1,), "burn": (-1,), "transfer": (-1, 1)}
+"""What an event does to the balances of its parties; fees are in the results."""
 
 
 @dataclass(slots=True)
@@ -56,10 +59,14 @@ class Truth:
         applied: every transaction that landed, by outer hash, hex.
         minted: KALE by address, stroops.
         transfers: KALE by (who paid, who was paid), stroops.
+        effects: (outer hash, ledger, address, KALE or XLM, stroops) of every balance of ``addresses`` and ``payers``
+            that a transaction changed; XLM of the payers alone.
         payers: whose payments to ``receivers`` are the pool's. ``payments``: how many there were.
         paid_at: ledger of the last of them.
         troubles: why a ledger is no fair test of the pool, by sequence.
         removed: blocks that the farm's owner has removed.
+        own_sends: (address, ledger) of each transaction that a farmer sent from his wallet without the pool.
+        unseen_deaths: ledgers in which a process was killed whose pid nobody else sees.
         touched: (address, block) of farmers who were changed by people while it was open.
     """
 
@@ -71,12 +78,15 @@ class Truth:
     applied: dict[str, Applied] = field(default_factory=dict)
     minted: Counter[str] = field(default_factory=Counter)
     transfers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    effects: list[tuple[str, int, str, str, int]] = field(default_factory=list)
     payers: set[str] = field(default_factory=set)
     receivers: set[str] = field(default_factory=set)
     payments: int = 0
     paid_at: int = 0
     troubles: dict[int, str] = field(default_factory=dict)
     removed: set[int] = field(default_factory=set)
+    own_sends: set[tuple[str, int]] = field(default_factory=set)
+    unseen_deaths: set[int] = field(default_factory=set)
     touched: set[tuple[str, int]] = field(default_factory=set)
     _keys: dict[bytes, tuple[str, int]] = field(default_factory=dict)
     _known_to: int = -1
@@ -89,8 +99,10 @@ class Truth:
             self.opened[index] = closed.sequence
         for applied in closed.transactions:
             self.applied[applied.transaction.outer_hash.hex()] = applied
+            self._note_fee(applied, closed.sequence)
         for told in closed.events:
             self._count(told.event, closed.sequence)
+            self._note_effect(told, closed.sequence)
         for key, before in closed.undo.items():
             if key in self._keys:
                 self._follow(self._keys[key], before, self.ledger.state.get(key), closed.sequence)
@@ -106,6 +118,24 @@ class Truth:
             if payer in self.payers and receiver in self.receivers:
                 self.payments += 1
                 self.paid_at = ledger
+
+    def _note_fee(self, applied: Applied, ledger: int) -> None:
+        tx = applied.transaction
+        if tx.fee_source in self.payers:
+            fee = applied.result.fee_charged
+            self.effects.append((tx.outer_hash.hex(), ledger, tx.fee_source, XLM, -fee))
+        elif tx.source in self.addresses:
+            self.own_sends.add((tx.source, ledger))
+
+    def _note_effect(self, told: Told, ledger: int) -> None:
+        event, signs = told.event, _SIGNS.get(told.event.kind)
+        asset = XLM if event.asset == NATIVE else KALE
+        if signs is None:
+            return
+        for party, sign in zip(event.parties, signs, strict=True):
+            if party in (self.payers if asset == XLM else self.addresses):
+                tx_hash = told.transaction_hash.hex()
+                self.effects.append((tx_hash, ledger, party, asset, sign * event.amount))
 
     def _follow(self, pail: tuple[str, int], before: Entry | None, after: Entry | None, ledger: int) -> None:
         now = after.value if after is not None else None

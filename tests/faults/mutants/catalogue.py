@@ -251,7 +251,7 @@ MUTANTS: Final = {
     ),
     "failures-are-free": Mutant(
         "the fee of a failed transaction is not booked",
-        5,
+        9,
         ((Reconciler, "_book_failed", _book_no_fee_of_failures),),
     ),
     "ours-is-external": Mutant(
