@@ -2,150 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from stellar_sdk import Asset, Keypair
-
-from faults.dealings import Dealings
-from faults.scenario import LEDGER_S
+from faults.outages import Outages
+from faults.strangers import Strangers
 from kalepool import keeping
-from kalepool.core.farm import Pail
 from kalepool.core.roster import Applicant
-from kalepool.devnet.transactions import InvokeContract
 from kalepool.services.gathering import SWEEP_FACT
 from kalepool.services.mining import Mining
 from kalepool.services.stopping import Goal
-from kalepool.xdr.keys import block_key, pail_key
-from support.devnet import KALE, harvest_arguments, plant_arguments, work_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from faults.process import Process
     from faults.scenario import Happening
     from faults.world import World
-    from kalepool.devnet.entries import Trustline
 
 
-class Events(Dealings):
+class Events(Outages, Strangers):
     """Makes things happen."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._backups: list[tuple[bytes, int]] = []
         self._memos: list[str] = []
-        self._is_forgotten = False
-        self._faults: list[tuple[tuple[str, ...], dict[str, Any]]] = []
-        self._own = {name: node.faults for name, node in world.bench.devnet.nodes.items()}
-
-    # The network
-
-    async def outage(self, one: Happening) -> None:
-        """No node answers."""
-        await self._fault(one, "outage", {"server_error": 1.0}, ("main", "second"))
-
-    async def stall(self, one: Happening) -> None:
-        """The first node sees no new ledger."""
-        await self._fault(one, "stall", {"stalled": True}, ("main",))
-
-    async def stall_second(self, one: Happening) -> None:
-        """The second node sees no new ledger, and the first answers rarely."""
-        await self._fault(one, "stall of the second", {"stalled": True}, ("second",))
-
-    async def _fault(self, one: Happening, why: str, faults: dict[str, Any], nodes: tuple[str, ...]) -> None:
-        with self._trouble(why):
-            fault = nodes, faults
-            self._faults.append(fault)
-            self._put_faults()
-            await self._world.ledgers(one.lasts)
-            self._faults.remove(fault)
-            self._put_faults()
-            await self._world.ledgers(6)
-
-    def _put_faults(self) -> None:
-        """Give each node the faults of its own with those of all that befalls it now: one may end in another's midst."""
-        devnet = self._world.bench.devnet
-        for name, own in self._own.items():
-            devnet.nodes[name].faults = own
-        for nodes, faults in self._faults:
-            for name in nodes:
-                devnet.change_node(name, faults)
-
-    async def pause_farm(self, one: Happening) -> None:
-        """The farm is paused by its owner."""
-        with self._trouble("farm paused"):
-            self._world.bench.devnet.pause()
-            await self._world.ledgers(one.lasts)
-            self._world.bench.devnet.unpause()
-            await self._world.ledgers(2)
-
-    async def change_wasm(self, one: Happening) -> None:
-        """The contract gets other code, and the operator agrees to it after a while."""
-        with self._trouble("other code"):
-            self._world.bench.devnet.change_wasm()
-            await self._world.ledgers(one.lasts)
-            await self._world.agree()
-            await self._world.ledgers(12)
-
-    async def lose_queue(self, _: Happening) -> None:
-        """What was sent and waits is lost by the network."""
-        with self._trouble("queue lost"):
-            ledger = self._world.ledger
-            ledger.queue = type(ledger.queue)(ledger.settings.limits)
-            await self._world.ledgers(12)
-
-    async def remove_block(self, _: Happening) -> None:
-        """The farm's owner removes the current Block."""
-        with self._trouble("block removed"):
-            self._world.truth.removed.add(self._world.ledger.farm.index)
-            self._world.bench.devnet.remove_block()
-            await self._world.ledgers(70)
-
-    async def forget(self, one: Happening) -> None:
-        """The nodes have lost their history, and get it back."""
-        with self._history_lost(one.number % 12):
-            await self._world.ledgers(one.lasts)
-        with self._trouble("history lost"):
-            await self._world.ledgers(12)
-
-    async def forgotten_payout(self, one: Happening) -> None:
-        """A payout dies, everything stands still until its transactions are too old, and nodes forget them for a while."""
-        world = self._world
-        world.down += 1
-        world.kill_all()
-        await self.pay_out(15 + one.number % 45, now_due=True)
-        await world.ledgers(15)
-        with self._history_lost(1 + one.number % 3):
-            await self.pay_out(None, now_due=True)
-            world.check_store("while nobody can tell")
-            world.down -= 1
-            await world.ledgers(one.lasts)
-        with self._trouble("history lost"):
-            await world.ledgers(12)
-
-    @contextmanager
-    def _history_lost(self, kept: int) -> Iterator[None]:
-        ledger = self._world.ledger
-        if self._is_forgotten:
-            # One at a time: what the second gave back would be out of order.
-            yield
-            return
-        self._is_forgotten = True
-        lost = [ledger.history.popleft() for _ in range(max(len(ledger.history) - 1 - kept, 0))]
-        known = dict(ledger.by_hash)
-        for closed in lost:
-            for applied in closed.transactions:
-                ledger.by_hash.pop(applied.transaction.hash, None)
-                ledger.by_hash.pop(applied.transaction.outer_hash, None)
-        with self._trouble("history lost"):
-            try:
-                yield
-            finally:
-                ledger.history.extendleft(reversed(lost))
-                ledger.by_hash = {**known, **ledger.by_hash}
-                self._is_forgotten = False
 
     # The machine
 
@@ -303,103 +182,3 @@ class Events(Dealings):
             await world.ledgers(70)
             # Only where he finds on the network that nothing was paid since.
             world.may_confirm = payments == world.truth.payments
-
-    # Strangers
-
-    async def stranger_harvests(self, one: Happening) -> None:
-        """Somebody harvests for our farmers: what is ripe, or at every other time what we are about to harvest."""
-        is_rival = one.number % 2 == 1
-        for _attempt in range(40):
-            if is_rival:
-                # Once the pool has sent what it has to send in this ledger.
-                await asyncio.sleep(LEDGER_S - 0.5)
-            for address, index in list(self._world.truth.pails):
-                if self._is_ripe(address, index) and (not is_rival or self._is_sent_for(address, index)):
-                    self._call("harvest", harvest_arguments(_named(address), index))
-                    return
-            await self._world.ledgers(1)
-
-    def _is_sent_for(self, address: str, index: int) -> bool:
-        """Tell whether a harvest of a pail waits to land."""
-        wanted = tuple(harvest_arguments(_named(address), index))
-        return any(
-            operation.function == "harvest" and tuple(operation.arguments) == wanted
-            for waiting in self._world.ledger.queue._waiting.values()
-            for operation in waiting.transaction.operations
-            if isinstance(operation, InvokeContract)
-        )
-
-    def _is_ripe(self, address: str, index: int) -> bool:
-        ledger = self._world.ledger
-        kale = ledger.identity.kale_contract
-        entry = ledger.state.get(pail_key(kale, address, index))
-        return (
-            index < ledger.farm.index
-            and ledger.state.get(block_key(kale, index)) is not None
-            and entry is not None
-            and isinstance(entry.value, Pail)
-            and entry.value.zeros is not None
-        )
-
-    async def stranger_works(self, _: Happening) -> None:
-        """Somebody works for our farmers."""
-        ledger = self._world.ledger
-        for _attempt in range(70):
-            index = ledger.farm.index
-            for address in self._world.wallets:
-                known = self._world.truth.pails.get((address, index))
-                if known is not None and known.ended is None and known.worked is None:
-                    self._world.truth.touched.add((address, index))
-                    proof = self._world.bench.proof(address)
-                    self._call("work", work_arguments(_named(address), proof))
-                    return
-            await self._world.ledgers(1)
-
-    def stranger_plants(self) -> None:
-        """Somebody opens the next block."""
-        record = self._world.ledger.farm.block
-        if record is not None and self._world.ledger.latest.close_time >= record.timestamp + 300:
-            self._call("plant", plant_arguments(self._world.stranger, 0))
-
-    def _call(self, function: str, arguments: Any) -> None:
-        bench, stranger = self._world.bench, self._world.stranger
-        envelope = bench.unsigned_call(stranger, bench.kale, function, arguments)
-        result = bench.simulate(envelope)
-        if "error" not in result:
-            self._world.note(
-                "stranger", function, bench.send(bench.assemble(envelope, result, stranger))["status"]
-            )
-
-    async def deposit(self, one: Happening) -> None:
-        """Somebody pays KALE to a farmer."""
-        world = self._world
-        address = world.wallets[one.number % world.scenario.farmers]
-        builder = world.bench.builder(world.stranger, fee=1_000)
-        builder.append_payment_op(address, self._asset(), str(1 + one.number % 50))
-        envelope = builder.build()
-        envelope.sign(world.stranger)
-        world.note("deposit", world.bench.send(envelope)["status"])
-
-    async def withdrawal(self, one: Happening) -> None:
-        """A farmer who has his seed pays from his own wallet."""
-        world = self._world
-        address = world.wallets[one.number % world.scenario.farmers]
-        line: Trustline | None = world.bench.line(address)
-        amount = (line.balance // KALE if line is not None else 0) * (1 + one.number % 3) // 4
-        if not amount:
-            return
-        self._touch(address)
-        keys = world.keys[address]
-        builder = world.bench.builder(keys, fee=1_000)
-        builder.append_payment_op(world.stranger.public_key, self._asset(), str(amount))
-        envelope = builder.build()
-        envelope.sign(keys)
-        bumped = world.bench.bump(envelope, world.stranger, bid=4_000)
-        world.note("withdrawal", world.bench.send(bumped)["status"])
-
-    def _asset(self) -> Asset:
-        return Asset(*self._world.ledger.identity.kale)
-
-
-def _named(address: str) -> Keypair:
-    return Keypair.from_public_key(address)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from faults.world import World
+    from faults.machine import Machine
 
 HOST: Final = "host"
 _WRITES: Final = ("INSERT", "UPDATE", "DELETE")
@@ -43,7 +43,7 @@ class Process:
     """
 
     def __init__(
-        self, world: World, role: str, number: int, *, fuse: int | None = None, container: str | None = None
+        self, world: Machine, role: str, number: int, *, fuse: int | None = None, container: str | None = None
     ) -> None:
         self.world = world
         self.role = role

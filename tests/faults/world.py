@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import random
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
 from stellar_sdk import Keypair
 
+from faults.ending import calm, pay_up, sweep_up
 from faults.events import Events
-from faults.loop import virtual_time
-from faults.process import Killed, Process
-from faults.scenario import BLOCK, LEDGER_S
-from faults.truth import Truth
+from faults.machine import Machine
+from faults.process import Process
+from faults.scenario import LEDGER_S
 from faults.unseen import Unseen, take_from_chain
-from kalepool.adapters.store.opening import Home, create_store
 from kalepool.adapters.store.verify import verify
 from kalepool.core.facts import CONTRACT_CODE
 from kalepool.core.farmers import FarmerState
 from kalepool.core.roster import Applicant
-from kalepool.devnet.app import Application
-from kalepool.devnet.faults import NetworkFaults, NodeFaults
-from kalepool.devnet.ledger import LedgerSettings
-from kalepool.devnet.neighbours import Neighbours
-from kalepool.errors import InternalError, KalepoolError, LockedError, UnresolvedError
-from kalepool.networks import NETWORKS
+from kalepool.devnet.faults import NodeFaults
+from kalepool.errors import KalepoolError, LockedError
 from kalepool.services.mining import Mining
-from kalepool.services.paying import PayoutPlan
 from kalepool.services.stopping import Goal
 from kalepool.services.surveying import Wish
 from kalepool.services.sweeping import Swept
-from support.devnet import KALE, XLM, Bench, keypair
-from support.vault import PHRASE, make
+from support.devnet import KALE, XLM, keypair
+from support.vault import PHRASE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -43,27 +34,17 @@ if TYPE_CHECKING:
 
     from faults.scenario import Scenario
     from kalepool.bootstrap import Pool
-    from kalepool.config import Value
     from kalepool.devnet.ledger import ClosedLedger
     from kalepool.services.events import Event
 
-_WALLETS: Final = 10
-_CALM_LEDGERS: Final = BLOCK + 30
-_STOP_LEDGERS: Final = 2 * BLOCK
 _GRACE_LEDGERS: Final = 4
-_LONGEST_WAITS: Final = 70
-_PAYOUTS: Final = 4
-_MACHINE_TIME: Final = 1_900_000_000.0
 
 
-class World:
+class World(Machine):
     """Everything of one run.
 
     Attributes:
-        counts: what happened how often, for people.
-        violations: what must never be.
         trouble: why the present is no fair test, with how often each was begun.
-        is_over: nothing goes wrong any more.
         restored: whether a backup took the store's place. ``restored_at``: after which ledger, the last time.
         may_confirm: whether every payment that was made is known to the store, as the operator finds out.
         calm_from: the first block that opened when nothing went wrong any more.
@@ -73,40 +54,9 @@ class World:
     """
 
     def __init__(self, scenario: Scenario, folder: Path, tell: Callable[[str], None] | None = None) -> None:
-        self.scenario = scenario
-        self.folder = folder
-        self._tell = tell
-        self._hash = hashlib.sha256()
-        self.dice = random.Random(f"world {scenario.seed}")
-        settings = LedgerSettings(
-            temporary_ttl=scenario.temporary_ttl,
-            history_ledgers=scenario.history,
-            opener_reads_previous=scenario.opener_reads_previous,
-        )
-        self.bench = Bench(settings, scenario.plan)
-        self.ledger = self.bench.ledger
-        if scenario.neighbours:
-            Neighbours(self.ledger, scenario.neighbours)
-        self.transport = httpx.ASGITransport(Application(self.bench.devnet, admin_token="none"))
-        url = "http://127.0.0.1:8000"
-        self.options: dict[str, Value] = {"network.rpc": (url, f"{url}/nodes/second"), "harvest.channels": 4}
-        local = NETWORKS["local"]
-        self.vault = make(folder / "kalepool.vault")
-        self.path = folder / "kalepool.db"
-        create_store(self.path, Home(local.passphrase, local.kale))
-        self.operator = self.vault.operator
-        self.wallets = [self.vault.wallet(index) for index in range(_WALLETS)]
-        self.truth = Truth(self.ledger, self.wallets, keypair("stranger").public_key)
+        super().__init__(scenario, folder, tell)
         self.bench.devnet.on_close.append(self._closed)
-        self.slept = 0.0
-        self.skew = 0.0
-        self.synced = 0
-        self.processes: dict[int, Process] = {}
-        self.counts: Counter[str] = Counter()
-        self.violations: list[str] = []
-        self.errors: list[BaseException] = []
         self.trouble: Counter[str] = Counter()
-        self.is_over = False
         self.unseen = Unseen()
         self.restored = False
         self.restored_at = 0
@@ -124,138 +74,8 @@ class World:
         self.active: set[str] = set()
         self.joined: dict[str, int] = {}
         self.events = Events(self)
-        self._tasks: list[asyncio.Task[Any]] = []
+        self.tasks: list[asyncio.Task[Any]] = []
         self._lives = iter(zip(scenario.fuses, scenario.naps, strict=True))
-
-    # What is written down
-
-    def note(self, *parts: object) -> None:
-        """Put a line into the trace."""
-        line = f"{virtual_time():.3f} {self.ledger.latest.sequence} " + " ".join(map(str, parts))
-        self._hash.update(line.encode() + b"\n")
-        if self._tell is not None:
-            self._tell(line)
-
-    @property
-    def digest(self) -> str:
-        """The trace's hash, hex."""
-        return self._hash.hexdigest()
-
-    def violate(self, what: str) -> None:
-        """Write down what must never be."""
-        self.note("VIOLATION", what)
-        self.violations.append(what)
-
-    # The machine
-
-    def machine_time(self) -> float:
-        """Give the wall clock, which people may set."""
-        return _MACHINE_TIME + virtual_time() + self.slept + self.skew
-
-    def is_alive(self, pid: int) -> bool:
-        """Tell whether a process lives."""
-        found = self.processes.get(pid)
-        return found is not None and found.is_alive
-
-    def draws_twice(self) -> bool:
-        """Draw whether a send arrives twice."""
-        return not self.is_over and self.dice.random() < self.scenario.twice
-
-    def note_commit(self, process: Process, *, synced: bool) -> None:
-        """Take note of a commit: what is in the log now is on the disk, if it was synced."""
-        self.note("commit", process.name, "synced" if synced else "")
-        if synced:
-            self.synced = self._log_bytes()
-
-    def note_closed(self) -> None:
-        """Take note that a process has closed the file: the last one brings the log into it."""
-        if not self._log.exists():
-            self.synced = 0
-
-    @property
-    def _log(self) -> Path:
-        return self.path.with_name(self.path.name + "-wal")
-
-    def _log_bytes(self) -> int:
-        return self._log.stat().st_size if self._log.exists() else 0
-
-    def kill_all(self) -> None:
-        """Kill every process."""
-        for process in list(self.processes.values()):
-            if process.is_alive:
-                process.die()
-
-    def lose_power(self) -> None:
-        """Kill everything; of what was not synced, any first part survives."""
-        data = self.path.read_bytes()
-        log = self._log.read_bytes() if self._log.exists() else b""
-        kept = self.dice.randint(min(self.synced, len(log)), len(log))
-        self.note("power", self.synced, kept, len(log))
-        self.kill_all()
-        self.replace_store(data, log[:kept])
-        self.synced = kept
-
-    def replace_store(self, data: bytes, log: bytes = b"") -> None:
-        """Let the store be these files; nobody has it open."""
-        self.path.write_bytes(data)
-        self.path.with_name(self.path.name + "-shm").unlink(missing_ok=True)
-        self._log.unlink(missing_ok=True)
-        if log:
-            self._log.write_bytes(log)
-        self.synced = 0
-
-    # Processes
-
-    async def live(
-        self,
-        role: str,
-        body: Callable[[Process], Coroutine[Any, Any, Any]],
-        *,
-        fuse: int | None = None,
-        container: str | None = None,
-    ) -> Any:
-        """Let a process live to its end; give what it gave, or the error it ended with, or None if killed."""
-        number = len(self.processes) + 1
-        fuse = None if self.is_over else fuse
-        process: Process | None = None
-        try:
-            process = Process(self, role, number, fuse=fuse, container=container)
-            process.task = asyncio.ensure_future(body(process))
-            await asyncio.wait({process.task})
-            if process.is_alive:
-                return self._result(process)
-        except Killed:
-            pass
-        except KalepoolError as error:
-            return self._judged(role, error)
-        finally:
-            if process is not None and process.is_alive:
-                with suppress(Killed):
-                    process.close()
-        self.counts["killed"] += 1
-        return None
-
-    def _result(self, process: Process) -> Any:
-        assert process.task is not None
-        error = None if process.task.cancelled() else process.task.exception()
-        if error is None:
-            return None if process.task.cancelled() else process.task.result()
-        if isinstance(error, Killed):
-            return None
-        return self._judged(process.role, error)
-
-    def _judged(self, role: str, error: BaseException) -> BaseException:
-        if isinstance(error, KalepoolError) and not isinstance(error, InternalError):
-            self.note(role, "ends", type(error).__name__, error.message)
-            self.counts[f"{role} ends: {type(error).__name__}"] += 1
-        else:
-            trace = error.__traceback__
-            while trace is not None and trace.tb_next is not None:
-                trace = trace.tb_next
-            where = "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-            self.errors.append(error)
-            self.violate(f"{role} ends with {type(error).__name__}: {error} at {where}")
-        return error
 
     async def ledgers(self, count: int) -> None:
         """Wait for so many ledgers."""
@@ -274,12 +94,12 @@ class World:
             auto = asyncio.create_task(self._pay_by_itself())
             while self.ledger.latest.sequence < self.scenario.ledgers:
                 await self.ledgers(1)
-            await self._calm()
+            await calm(self)
             await mining
             await cron
             await auto
-            await self._sweep_up()
-            await self._pay_up()
+            await sweep_up(self)
+            await pay_up(self)
             await take_from_chain(self)
         finally:
             closing.cancel()
@@ -368,7 +188,7 @@ class World:
     def begin(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Let something go on beside the rest; the run does not end before it."""
         task = asyncio.ensure_future(coroutine)
-        self._tasks.append(task)
+        self.tasks.append(task)
         return task
 
     async def _happen(self, happening: Any) -> None:
@@ -453,35 +273,12 @@ class World:
             if not self.is_over:
                 await self.events.pay_by_itself(next(fuses, None))
 
-    # The end
-
-    async def _calm(self) -> None:
-        """Let nothing go wrong any more, mine on, and stop as people do."""
-        self.is_over = True
-        self.calm_from = self.ledger.farm.index + 1
-        self.note("calm")
-        for task in self._tasks:
-            await task
-        devnet = self.bench.devnet
-        for node in devnet.nodes.values():
-            node.faults = NodeFaults()
-        devnet.network_faults = NetworkFaults()
-        devnet.unpause()
-        self.down = 0
-        for process in self.processes.values():
-            process.fuse = None
-        await self.ledgers(2)
-        await self.agree()
-        await self.ledgers(_CALM_LEDGERS)
-        self.stopping = True
-        if self.mining is not None and self.mine is not None:
-            self.mining.request_stop()
-        for _ in range(_STOP_LEDGERS):
-            if self.mine is None or not self.mine.is_alive:
-                return
-            await self.ledgers(1)
-        self.violate("mine does not stop")
-        self.kill_all()
+    def set_active(self, addresses: Iterable[str], since: int | None = None) -> None:
+        """Take note of who is active: who was not before counts from a block on, by default the next but one."""
+        now = set(addresses)
+        for address in now - self.active:
+            self.joined[address] = self.ledger.farm.index + 2 if since is None else since
+        self.active = now
 
     async def agree(self) -> None:
         """Agree to the contract's code, as ``doctor --agree-contract`` does."""
@@ -492,49 +289,6 @@ class World:
                 process.pool.facts.put(CONTRACT_CODE, snapshot.wasm_hash.hex())
 
         await self.live("doctor", body)
-
-    async def _sweep_up(self) -> None:
-        """Let somebody open the next block, and harvest whatever there is."""
-        index = self.ledger.farm.index
-        for _ in range(2 * BLOCK):
-            if self.ledger.farm.index > index:
-                break
-            await self.ledgers(1)
-            if not self.scenario.neighbours:
-                self.events.stranger_plants()
-        # Who was killed where nobody sees his pid is believed to live for ten minutes.
-        for _ in range(_LONGEST_WAITS):
-            await self.ledgers(2)
-            if isinstance(await self.harvest(), Swept):
-                break
-        for _ in range(2):
-            await self.ledgers(2)
-            await self.harvest()
-
-    async def _pay_up(self) -> None:
-        """Let the operator pay everything that he owes, and end every exit that can end."""
-        first = await self.events.pay_out(None, now_due=True)
-        if isinstance(first, UnresolvedError):
-            # A person is asked only after a restore, or where a farmer who has his seed sent for himself.
-            if not self.restored and not self.truth.own_sends:
-                self.violate(f"payouts are stopped, though nothing can be unknown: {first.message}")
-            if self.restored and not self.may_confirm:
-                self.counts["payouts still stopped at the end"] += 1
-                return
-            self.counts["payouts confirmed at the end"] += 1
-            await self.events.confirm()
-        for _ in range(_PAYOUTS):
-            self.plan = await self.events.pay_out(None, now_due=True)
-            self.waits = await self.events.advance_exits()
-            if isinstance(self.plan, PayoutPlan) and not self.plan.lines:
-                break
-
-    def set_active(self, addresses: Iterable[str], since: int | None = None) -> None:
-        """Take note of who is active: who was not before counts from a block on, by default the next but one."""
-        now = set(addresses)
-        for address in now - self.active:
-            self.joined[address] = self.ledger.farm.index + 2 if since is None else since
-        self.active = now
 
     def check_store(self, when: str) -> None:
         """Insist that what is on disk can be true."""

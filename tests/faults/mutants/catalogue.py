@@ -223,7 +223,7 @@ async def _believe_every_store(self: Any) -> None:
 
 MUTANTS: Final = {
     "send-before-journal": Mutant(
-        "an envelope leaves before it is in the journal", 7, ((Submitter, "submit", _send_before_signing),)
+        "an envelope leaves before it is in the journal", 75, ((Submitter, "submit", _send_before_signing),)
     ),
     "unsynced": Mutant("nothing waits for the disk", 6, ((Store, "atomic", _never_synced),)),
     "refused-is-dead": Mutant(
