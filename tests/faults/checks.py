@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from faults.money import check_money
+from faults.scenario import BLOCK
 from faults.unseen import check_booked
 from kalepool.adapters.store.intent_rows import load_intents
 from kalepool.core.intents import SHOWN_BY_PAILS, State
@@ -98,8 +99,8 @@ def _died_of_age(world: World, intent: Intent) -> bool:
         return False
     truth, last = world.truth, intent.attempts[-1]
     ledgers = range(last.signed_ledger - 2, last.signed_ledger + _LANDS_WITHIN)
-    # Whose owner sends for himself may have taken the sequence number.
-    if any((last.source, ledger) in truth.own_sends for ledger in ledgers):
+    # Whose owner sends for himself takes the sequence number: they are read once for each block that is planted.
+    if any((last.source, ledger) in truth.own_sends for ledger in range(ledgers[0] - BLOCK, ledgers[-1] + 1)):
         return False
     # Who dies where nobody sees his pid has no heir for ten minutes, and nobody sends again for him.
     return not any(ledger in truth.troubles or ledger in truth.unseen_deaths for ledger in ledgers)
