@@ -31,7 +31,7 @@ def check_money(world: World, pool: Pool) -> None:
         if is_known:
             _check_paid(world, pool, farmer)
         _check_left(world, pool, farmer)
-    if is_known and not world.unseen.spans:
+    if is_known and (world.unseen.is_adopted or not world.unseen.spans):
         held = world.bench.line(world.operator)
         booked = pool.books.balance(account(world.operator), KALE)
         if booked != (0 if held is None else held.balance):

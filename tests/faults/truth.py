@@ -59,8 +59,8 @@ class Truth:
         applied: every transaction that landed, by outer hash, hex.
         minted: KALE by address, stroops.
         transfers: KALE by (who paid, who was paid), stroops.
-        effects: (outer hash, ledger, address, KALE or XLM, stroops) of every balance of ``addresses`` and ``payers``
-            that a transaction changed; XLM of the payers alone.
+        effects: (outer hash, ledger, address, KALE or XLM, stroops) of every balance of ``payers`` that a
+            transaction changed.
         payers: whose payments to ``receivers`` are the pool's. ``payments``: how many there were.
         paid_at: ledger of the last of them.
         troubles: why a ledger is no fair test of the pool, by sequence.
@@ -133,7 +133,7 @@ class Truth:
         if signs is None:
             return
         for party, sign in zip(event.parties, signs, strict=True):
-            if party in (self.payers if asset == XLM else self.addresses):
+            if party in self.payers:
                 tx_hash = told.transaction_hash.hex()
                 self.effects.append((tx_hash, ledger, party, asset, sign * event.amount))
 

@@ -65,19 +65,19 @@ def opened(box: Cashbox) -> Farmer:
     return farmer
 
 
-def deposit(box: Cashbox, farmer: Farmer, stroops: int) -> None:
+def deposit(box: Cashbox, address: str, stroops: int) -> None:
     giver = box.bench.account("giver", kale=100)
     builder = box.bench.builder(giver)
     asset = Asset(*box.bench.identity.kale)
-    envelope = builder.append_payment_op(farmer.address, asset, f"{stroops // KALE}").build()
+    envelope = builder.append_payment_op(address, asset, f"{stroops // KALE}").build()
     envelope.sign(giver)
-    box.bench.land(envelope)
+    assert box.bench.land(envelope).result.is_success
 
 
 def test_unseen_ledgers_are_accounted_for_once_and_no_claim_moves(box: Cashbox) -> None:
     farmer = opened(box)
     assert box.play(differences(box)) == 0
-    deposit(box, farmer, 3 * KALE)
+    deposit(box, farmer.address, 3 * KALE)
     box.bench.close(60)
     box.play(look(box))
     unseen = box.pool.facts.get(UNSEEN)
@@ -99,9 +99,22 @@ def test_unseen_ledgers_are_accounted_for_once_and_no_claim_moves(box: Cashbox) 
         box.play(adopt(box))
 
 
+def test_the_operators_own_kale_is_compared_and_adopted_too(box: Cashbox) -> None:
+    box.bench.ledger.give_kale(box.stead.operator, KALE)
+    opened(box)
+    assert box.play(differences(box)) == 0
+    deposit(box, box.stead.operator, 5 * KALE)
+    box.bench.close(60)
+    wanted = box.play(adopt(box))
+    assert [(one.who, one.asset, (one.chain or 0) - one.books) for one in wanted.differences] == [
+        ("operator", KALE_NAME, 5 * KALE)
+    ]
+    assert box.play(differences(box)) == 0
+
+
 def test_ledgers_that_a_node_still_has_are_not_made_up(box: Cashbox) -> None:
     farmer = opened(box)
-    deposit(box, farmer, KALE)
+    deposit(box, farmer.address, KALE)
     box.bench.close(60)
     box.play(look(box))
     box.pool.facts.put(UNSEEN, f"1-{box.bench.ledger.latest.sequence}")
@@ -112,7 +125,7 @@ def test_ledgers_that_a_node_still_has_are_not_made_up(box: Cashbox) -> None:
 
 def test_the_latest_of_several_spans_decides_whichever_was_noted_last(box: Cashbox) -> None:
     farmer = opened(box)
-    deposit(box, farmer, KALE)
+    deposit(box, farmer.address, KALE)
     box.bench.close(60)
     box.play(look(box))
     box.pool.facts.put(UNSEEN, f"1-{box.bench.ledger.latest.sequence} 1-2")

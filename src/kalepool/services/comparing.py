@@ -39,7 +39,7 @@ class Comparison:
     Attributes:
         compared: how many balances.
         differences: those that differ.
-        unbooked: how many were left out, because nothing was ever booked to them.
+        unbooked: how many accounts were left out, because nothing was ever booked to them.
     """
 
     compared: int
@@ -48,7 +48,7 @@ class Comparison:
 
 
 async def compare(books: Books, farmers: Farmers, facts: Facts, chain: Chain, operator: str) -> Comparison:
-    """Compare the KALE of every custodial farmer and the XLM of the operator.
+    """Compare the KALE of every custodial farmer, and the operator's KALE and XLM.
 
     Costs one request for some 1,000 accounts. What is under way meanwhile shows as a difference.
     An account counts from when its balance was taken into the books, or anything else was booked to it.
@@ -63,14 +63,16 @@ async def compare(books: Books, farmers: Farmers, facts: Facts, chain: Chain, op
     ]
     states = await chain.accounts([operator, *(farmer.address for farmer in wallets)])
     booked = books.balances()
-    rows = []
-    wanted = [("operator", operator, XLM), *((farmer.name, farmer.address, KALE) for farmer in wallets)]
+    rows, left_out = [], set()
+    own = [("operator", operator, asset) for asset in (XLM, KALE)]
+    wanted = [*own, *((farmer.name, farmer.address, KALE) for farmer in wallets)]
     for who, address, asset in wanted:
         balance = booked.get((account(address), asset))
         if balance is None and facts.get(opening(address)) is None:
+            left_out.add(address)
             continue
         state = states.get(address)
         held = None if state is None else state.xlm if asset == XLM else state.kale
         rows.append(Difference(who, address, asset, balance or 0, held))
     differing = tuple(row for row in rows if row.books != (row.chain or 0))
-    return Comparison(len(rows), differing, len(wanted) - len(rows))
+    return Comparison(len(rows), differing, len(left_out - {row.address for row in rows}))
