@@ -3,74 +3,35 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pytest
 
-from faults.farm import FARMERS, HOME, Farm
+from faults.farm import HOME, Farm
+from faults.kills import POINTS, SPEED, Victim, killed
 from kalepool.adapters.store import migrations
 from kalepool.adapters.store.db import Store
-from kalepool.adapters.store.intent_rows import load_intents
 from kalepool.adapters.store.opening import open_store, read_store
 from kalepool.adapters.store.schema import VERSION
 from kalepool.adapters.store.verify import verify
 from kalepool.cli.app import main
-from kalepool.core.records import PailState
 from support.live import LiveNetwork
 
 if TYPE_CHECKING:
-    from kalepool.bootstrap import Pool
-    from kalepool.core.intents import Intent
+    from pathlib import Path
 
 pytestmark = pytest.mark.timeout(240)
-
-CHILD: Final = Path(__file__).with_name("kill_child.py")
-SPEED: Final = 100.0
-STEPS: Final = ("plan", "sign", "send", "mark", "learn", "settle")
-POINTS: Final = [f"{when}-{step}" for step in STEPS for when in ("before", "after")]
-
-
-def killed(point: str, words: list[str], passes: int = 1) -> int:
-    """Run the program until it kills itself; give how it ended."""
-    command = [sys.executable, str(CHILD), point, str(passes), *words]
-    return subprocess.run(command, capture_output=True, timeout=120, check=False).returncode
-
-
-def intents(pool: Pool) -> list[Intent]:
-    return load_intents(pool.store, [number for (number,) in pool.store.all("SELECT number FROM intents")])
 
 
 def test_whatever_step_it_is_killed_at_the_next_run_finishes_what_was_begun(tmp_path: Path) -> None:
     network = LiveNetwork(speed=SPEED)
-    farm = Farm(tmp_path, network.url, network.ledger)
+    victim = Victim(tmp_path, network)
     with network:
-        for point in POINTS:
-            ended = killed(point, farm.words("mine", "--blocks", "1", "--plain"))
-            assert ended == -signal.SIGKILL, point
-            with read_store(tmp_path / "kalepool.db") as store:
-                assert verify(store) == [], point
-        assert main(farm.words("mine", "--blocks", "1", "--plain")) == 0
-        assert main(farm.words("harvest")) == 0
-    landed = {applied.transaction.outer_hash.hex(): applied for applied in network.ledger.by_hash.values()}
-    with farm.pool() as pool:
-        assert pool.books.total() == 0
-        assert pool.pails.counts()[PailState.HARVESTED] >= FARMERS
-        assert pool.pails.alive(PailState.HARVESTABLE) == []
-        known = set()
-        for intent in intents(pool):
-            hashes = [one for attempt in intent.attempts for one in attempt.outer_hashes]
-            known.update(hashes)
-            assert sum(one in landed for one in hashes) == (intent.state in {"settled", "failed"}), intent
-        ours = {
-            one
-            for one, applied in landed.items()
-            if applied.transaction.fee_source == pool.addresses.operator
-        }
-        assert ours <= known
-        assert not pool.journal.open_intents(mine=False)
+        assert [(point, found) for point in POINTS if (found := victim.die(point))] == []
+        victim.live()
+    wrong, counts = victim.judge()
+    assert wrong == []
+    assert counts["transactions"]
 
 
 def test_a_killed_backup_leaves_no_file_of_its_name(tmp_path: Path) -> None:
