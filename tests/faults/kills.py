@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CHILD: Final = Path(__file__).with_name("kill_child.py")
 SPEED: Final = 100.0
+_ALL: Final = 1_000_000
 STEPS: Final = ("plan", "sign", "send", "mark", "learn", "settle")
 POINTS: Final = [f"{when}-{step}" for step in STEPS for when in ("before", "after")]
 
@@ -106,7 +107,7 @@ def main() -> int:
     times: int = parser.parse_args().times
     wrong: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        network = LiveNetwork(speed=SPEED)
+        network = LiveNetwork(speed=SPEED, history=_ALL)
         victim = Victim(Path(folder), network)
         with network:
             for point in POINTS:

@@ -30,13 +30,18 @@ class LiveNetwork:
     """Runs a devnet in a thread of its own, from entering to leaving the context.
 
     Its time began a year ago, so that it stays behind the wall clock that SDKs set time bounds by.
+
+    Args:
+        speed: network seconds in a second.
+        history: ledgers whose transactions are kept.
     """
 
-    def __init__(self, speed: float = SPEED) -> None:
+    def __init__(self, speed: float = SPEED, history: int = 2_880) -> None:
         self._speed = speed
         listener = listen(0)
         self.url = f"http://{HOST}:{listener.getsockname()[1]}"
-        devnet = Devnet(LedgerSettings(genesis_time=int(time.time()) - _YEAR_S), base_url=self.url)
+        settings = LedgerSettings(genesis_time=int(time.time()) - _YEAR_S, history_ledgers=history)
+        devnet = Devnet(settings, base_url=self.url)
         self.identity: Identity = devnet.ledger.identity
         # To prepare accounts by before the network runs; afterwards it belongs to its thread.
         self.ledger = devnet.ledger
