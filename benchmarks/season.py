@@ -5,7 +5,7 @@
 Farmers are added and funded, terms agreed with each, and mined for in three parts. Between the parts one farmer's terms
 change, one leaves, a payout is killed with SIGKILL after its envelopes have left and run again, and one payout address does
 not exist. At the end books and chain are compared. Every command is printed with its exit code and last line;
-the script fails where one is not as it must be. With --keep, one farmer's statement and the plot are left in a folder.
+the script fails where one is not as it must be. With --keep, one farmer's statement is left in a folder.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def main() -> None:
     )
     parser.add_argument("--blocks", type=int, default=30)
     parser.add_argument("--speed", type=float, default=60.0)
-    parser.add_argument("--keep", type=Path, help="where the statement and the plot are left")
+    parser.add_argument("--keep", type=Path, help="where the statement is left")
     given = parser.parse_args()
     with network(given.speed) as url, tempfile.TemporaryDirectory() as folder:
         season = Season(Path(folder), url)
@@ -227,7 +227,6 @@ def main() -> None:
             (given.keep / "statement.md").write_text(
                 season.run("report", "statement", CHANGED, "--since", "all", shows=False)
             )
-            season.run("report", "--since", "all", "--plot", str(given.keep / "report.svg"))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""A pool's first days on a devnet in virtual time: the plot and the statement that docs/ show.
+"""A pool's first days on a devnet in virtual time: the plot that docs/ show.
 
-    python benchmarks/money_pages.py [--days 14] [--blocks 6] [--out docs]
+    python benchmarks/report_picture.py [--days 14] [--blocks 6] [--out docs]
 
-Writes report.svg (`kalepool report --since all --plot`) and statement.md (`kalepool report statement`), as the
-program writes them, and says what the books have to say. Farmers join, terms differ, one morning the machine halts with stakes in
+Writes report.svg (`kalepool report --since all --plot`) as the program draws it, and says what the books have to say. Farmers join, terms differ, one morning the machine halts with stakes in
 the ground, and each evening what is owed is paid. So many blocks a day are mined; the rest of a day passes in
 one late ledger. The engine gets a little real time for each ledger, which is five seconds on the network:
 the hash rate shown is that of a machine some thousand times slower than the one that runs this.
@@ -38,7 +37,6 @@ _FAMILIES: Final = (
 _JOINING: Final = {0: 6, 4: 4, 8: 2}
 _HALTED_ON: Final = 6
 _TWO_BLOCKS: Final = 2 * 61
-_SHOWN: Final = "farmer-8"
 
 
 class Season:
@@ -102,7 +100,7 @@ class Season:
 
 
 def write(folder: Path, out: Path) -> None:
-    """Let the program write both pages."""
+    """Let the program draw it."""
     environment = os.environ | {"KALEPOOL_PASSPHRASE": MAIN, "KALEPOOL_MINING_KALE_PRICE_FROM_POOL": "true"}
 
     def program(*words: str) -> str:
@@ -114,11 +112,10 @@ def write(folder: Path, out: Path) -> None:
     out.mkdir(exist_ok=True)
     print(program("report", "--since", "all", "--plot", str((out / "report.svg").resolve())))
     print(program("report", "--since", "all", "--by", "day"))
-    (out / "statement.md").write_text(program("report", "statement", _SHOWN), encoding="utf-8")
 
 
 def main() -> None:
-    """Live through the days and write the pages."""
+    """Live through the days and draw them."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
