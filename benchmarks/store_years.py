@@ -108,7 +108,9 @@ def add_pails(store: Store, farmers: int, block: int) -> None:
     """Let everybody harvest a pail of a block, for fees."""
     zeros, gap = 5 + block % 5, 10 + block % 30
     store.execute_many(
-        "INSERT INTO pails VALUES (?, ?, 'harvested', ?, ?, ?, ?, ?, ?, '', ?, 6500, 9000000)",
+        "INSERT INTO pails (block, farmer, state, stake, planted_ledger, gap, zeros, reward, live_until, why, "
+        "planned_gap, planned_millizeros, planned_reward) "
+        "VALUES (?, ?, 'harvested', ?, ?, ?, ?, ?, ?, '', ?, 6500, 9000000)",
         [
             (block, one, STAKE + one, 60 * block, gap, zeros, REWARD + one, 60 * block + 17_280, gap)
             for one in range(1, farmers + 1)

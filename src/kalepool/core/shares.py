@@ -156,14 +156,25 @@ def share_postings(record: PailRecord, terms: Terms, custody: Custody) -> tuple[
     """
     assert record.reward is not None
     parts = split(record.reward, share_bps=terms.share_bps, fee_bps=terms.fee_bps)
-    number, of_pool = record.farmer, parts.fee + parts.pool
+    return postings_of(parts, record.farmer, terms, custody)
+
+
+def postings_of(parts: Split, number: int, terms: Terms, custody: Custody) -> tuple[Posting, ...]:
+    """Give what a parted reward means for who is owed what.
+
+    Args:
+        parts: of the reward.
+        number: the farmer's.
+        terms: by which it was parted.
+        custody: who holds the farmer's keys.
+    """
     custodial = custody is Custody.CUSTODIAL
     his = owed(Claim.FARMER, number) if custodial and terms.payout is not None else kept(number)
     pools = owed(Claim.POOL, number) if custodial else receivable(number)
     return _without_zeros(
         (
             (his, KALE, parts.farmer),
-            (pools, KALE, of_pool),
+            (pools, KALE, parts.fee + parts.pool),
             (shared("farmer", number), KALE, -parts.farmer),
             (shared("pool", number), KALE, -parts.pool),
             (shared("fee", number), KALE, -parts.fee),

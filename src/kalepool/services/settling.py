@@ -22,6 +22,7 @@ from kalepool.core.shares import (
     loss_key,
     loss_of,
     loss_postings,
+    postings_of,
     share_key,
     share_postings,
     split,
@@ -112,6 +113,7 @@ class TermsBook:
         self._vault = vault
         self._agreed: dict[int, list[SealedTerms]] = {}
         self._checked: set[tuple[Farmer, SealedTerms]] = set()
+        self._last: dict[int, tuple[Farmer, SealedTerms]] = {}
 
     def look_again(self) -> None:
         """Read anew what was agreed: another process may have agreed something else since."""
@@ -123,8 +125,10 @@ class TermsBook:
         Raises:
             BrokenSealError: when they do not carry this vault's seal.
         """
-        agreed = self._agreed.setdefault(farmer.number, self._farmers.agreed(farmer.number))
-        return self._check(farmer, [one for one in agreed if one.from_block <= block][-1])
+        agreed = self._agreed.get(farmer.number)
+        if agreed is None:
+            agreed = self._agreed[farmer.number] = self._farmers.agreed(farmer.number)
+        return self._check(farmer, next(one for one in reversed(agreed) if one.from_block <= block))
 
     def latest(self, farmer: Farmer) -> SealedTerms:
         """Give what was agreed last, his payout address among it, though it may begin with a block to come.
@@ -143,6 +147,10 @@ class TermsBook:
         return frozenset(address for address in found if address is not None)
 
     def _check(self, farmer: Farmer, sealed: SealedTerms) -> SealedTerms:
+        known_farmer, known = self._last.get(farmer.number, (None, None))
+        if known_farmer is farmer and known is sealed:
+            # The very objects that were checked last: to hash all that is in them costs more than to settle a pail.
+            return sealed
         key = farmer, sealed
         if key not in self._checked:
             message = terms_message(farmer, sealed.terms, sealed.from_block)
@@ -153,6 +161,7 @@ class TermsBook:
                     f"with: kalepool farmer set {farmer.name}",
                 )
             self._checked.add(key)
+        self._last[farmer.number] = key
         return sealed
 
 
@@ -229,14 +238,12 @@ class Settling:
             over.append(record)
             at = times[record.block]
             if record.state is PailState.HARVESTED:
-                postings = share_postings(record, terms, farmer.custody)
                 assert record.reward is not None
                 parts = split(record.reward, share_bps=terms.share_bps, fee_bps=terms.fee_bps)
-                done.shares, done.pool, done.fees = (
-                    done.shares + parts.farmer,
-                    done.pool + parts.pool,
-                    done.fees + parts.fee,
-                )
+                postings = postings_of(parts, record.farmer, terms, farmer.custody)
+                done.shares += parts.farmer
+                done.pool += parts.pool
+                done.fees += parts.fee
                 bookings.append(Booking(share_key(record.farmer, record.block), postings, at))
                 continue
             if loss_of(record, farmer.custody) is not Loss.POOL:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,13 +43,14 @@ def post_all(store: Store, entries: Sequence[Entry]) -> None:
         number: int = store.value("SELECT coalesce(max(number), 0) FROM entries")
         sealed, posted = [], []
         for entry in entries:
-            sums: Counter[tuple[str, str]] = Counter()
+            sums: dict[tuple[str, str], int] = {}
             for account, asset, stroops in entry.postings:
-                sums[account, asset] += stroops
-            lines = [(*line, stroops) for line, stroops in sums.items() if stroops]
+                line = account, asset
+                sums[line] = sums.get(line, 0) + stroops
+            lines = [(number + 1, *line, stroops, entry.at) for line, stroops in sums.items() if stroops]
             if lines:
                 number += 1
-                posted += [(number, *line, entry.at) for line in lines]
+                posted += lines
                 sealed.append((number, entry.key, entry.intent, entry.why, entry.at))
         store.execute_many("INSERT INTO postings VALUES (?, ?, ?, ?, ?)", posted)
         # The entry closes its postings: the database refuses it unless they sum to zero.
