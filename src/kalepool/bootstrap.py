@@ -777,6 +777,7 @@ class Pool:
             facts=self.facts,
             store=self.store,
             errands=self.errands,
+            restoring=self.restoring,
             operator=self.vault.operator,
         )
 

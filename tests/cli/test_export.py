@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kalepool.adapters.store.export import TABLES
 from kalepool.core.records import PailRecord, PailState
 from support.steading import Steading, enter
 
@@ -51,6 +52,23 @@ def test_amounts_survive_json(steading: Steading) -> None:
     assert (pail["block"], pail["stake"]) == (7, str(GREAT))
     assert json.loads((folder / "audit.json").read_text())[0]["who"] == "farmer add"
     assert json.loads((folder / "attempts.json").read_text()) == []
+
+
+def test_no_table_that_says_what_happened_is_forgotten(steading: Steading) -> None:
+    with steading.pool() as pool:
+        tables = {name for (name,) in pool.store.all("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    tables = {name for name in tables if not name.startswith(("_sqlite", "sqlite"))}
+    assert tables - TABLES.keys() == {
+        "accounts",
+        "brief_sequences",
+        "door",
+        "facts",
+        "grinds",
+        "home",
+        "mining_lock",
+        "owners",
+        "view",
+    }  # fmt: skip - what the program needs to run, and nobody to count
 
 
 def test_nothing_is_written_over(steading: Steading) -> None:

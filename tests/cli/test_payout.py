@@ -89,6 +89,26 @@ def test_what_is_owed_is_settled_explained_and_paid(network: LiveNetwork, steadi
     assert steading.run("payout", "--yes")[:2] == (0, "nothing to pay\n")
 
 
+def test_a_run_with_held_payments_alone_ends_as_one_with_others_beside_them(
+    network: LiveNetwork, steading: Steading
+) -> None:
+    code, document = steading.document("payout", "--yes")
+    assert code == 6
+    with steading.pool() as pool:
+        lost = PailRecord(1, 9, PailState.PLANTED, 100 * KALE, 200)
+        pool.pails.record([lost, replace(lost, state=PailState.FORFEITED)])
+    steading.document(
+        "payout", "--yes"
+    )  # pays the compensation of before; the operator has too little for this
+    for _ in range(2):
+        code, document = steading.document("payout", "--yes")
+        assert (code, document["error"]["code"]) == (6, "partial")
+        assert [one["claim"] for one in document["data"]["held"]] == ["compensation"]
+        assert document["data"]["paid"] == []
+    assert steading.run("payout", "--yes")[2].startswith("error: 1 payments are held: ada\n")
+    assert steading.document("payout", "--dry-run")[0] == 0
+
+
 def test_a_statement_names_every_harvest_and_payment_with_its_transaction(steading: Steading) -> None:
     steading.document("payout", "--yes")
     (paid,) = steading.data("report", "statement", "bob")["payments"]

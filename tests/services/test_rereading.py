@@ -275,6 +275,36 @@ def test_what_could_be_matched_is_booked_though_the_rest_waits_for_a_person(yard
     assert yard.box.owed(Claim.FARMER, yard.farmers[1]) == 0
 
 
+@pytest.mark.parametrize("how", [Yard.back_up, Yard.save_file])
+def test_a_sweep_goes_through_the_same_door(yard: Yard, how: Callable[[Yard], None]) -> None:
+    box, first = yard.box, yard.farmers[0]
+    yard.earn(8)
+    how(yard)
+    other = box.bench.account("other", kale=0).public_key
+    box.agree(first, replace(first.terms, payout=other), 9)
+    box.payout()
+    yard.restore()
+    with pytest.raises(UnresolvedError, match="farmer-1 never agreed to be paid there"):
+        box.play(sweep(box, other))
+    assert box.kale(other) == SHARE
+
+
+def test_a_sweep_after_everything_was_read_back_goes_on(yard: Yard) -> None:
+    yard.earn(8)
+    yard.save_file()
+    yard.box.payout()
+    yard.restore()
+    gatherer = yard.box.bench.account("gatherer", kale=0).public_key
+    yard.box.play(sweep(yard.box, gatherer))
+    assert yard.box.kale(gatherer) == 3 * 50 * KALE
+    assert yard.box.owed(Claim.FARMER, yard.farmers[0]) == 0
+
+
+async def sweep(box: Cashbox, to: str) -> None:
+    async with box.online() as pool:
+        await pool.gathering.sweep(await pool.gathering.quote(5_000, to))
+
+
 def test_compensation_and_what_the_operator_took_out_are_told_apart(yard: Yard) -> None:
     box, first = yard.box, yard.farmers[0]
     box.bench.ledger.give_kale(box.stead.operator, 100 * KALE)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 from kalepool.core.address import is_account, raw_key
 from kalepool.core.amounts import format_amount
 from kalepool.core.classic import Payment
-from kalepool.core.facts import RESTORED
 from kalepool.core.farmers import BPS, Custody, FarmerState
 from kalepool.core.intents import Kind, Plan, State
 from kalepool.core.postings import KALE, XLM, account
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from kalepool.core.chain import AccountState
     from kalepool.ports import Books, Chain, Clock, Composer, Facts, Farmers, Journal, Transactions
     from kalepool.services.errands import Errands
+    from kalepool.services.restoring import Restoring
 
 SWEEP_FACT: Final = "sweep"
 """Holds the sweep that is under way."""
@@ -144,6 +144,7 @@ class Gathering:
         facts: holds the sweep that is under way.
         store: makes reading and writing that fact one.
         errands: sends and waits.
+        restoring: insists that no payment is unknown here.
         operator: who pays the fees.
     """
 
@@ -159,6 +160,7 @@ class Gathering:
         facts: Facts,
         store: Transactions,
         errands: Errands,
+        restoring: Restoring,
         operator: str,
     ) -> None:
         self._farmers = farmers
@@ -170,6 +172,7 @@ class Gathering:
         self._facts = facts
         self._store = store
         self._errands = errands
+        self._restoring = restoring
         self._operator = operator
 
     async def quote(self, bps: int, to: str, memo: str = "") -> Quote:
@@ -178,12 +181,12 @@ class Gathering:
         Raises:
             UsageError: for an impossible share, address or memo, or while another sweep is under way.
             RejectedError: when nothing can be paid to the address.
-            UnresolvedError: when the store comes from a backup: it may not know of payments made since.
+            UnresolvedError: when payments may be unknown to this store.
         """
         check_sweep(bps, to, memo)
-        self._refuse_restored()
         await check_receivers(self._chain, [to])
         await self._errands.clear()
+        await self._restoring.insist()
         await self._composer.refresh_bid()
         under_way = self._under_way(bps, to, memo)
         sweep = await self._plan(bps, to, memo) if under_way is None else under_way
@@ -226,13 +229,6 @@ class Gathering:
         return [results[number] for number in numbers]
 
     # Planning
-
-    def _refuse_restored(self) -> None:
-        if self._facts.get(RESTORED) is not None:
-            raise UnresolvedError(
-                "this store comes from a backup: payments made since may be unknown to it",
-                hint="read back first what was paid since the backup: kalepool payout",
-            )
 
     def _under_way(self, bps: int, to: str, memo: str) -> Sweep | None:
         text = self._facts.get(SWEEP_FACT)

@@ -23,6 +23,13 @@ TABLES: Final = {
     "terms": "SELECT * FROM terms ORDER BY farmer, version",
     "blocks": "SELECT * FROM blocks ORDER BY block",
     "pails": "SELECT * FROM pails ORDER BY block, farmer",
+    "unsettled": "SELECT * FROM unsettled ORDER BY block, farmer",
+    "pail_totals": "SELECT * FROM pail_totals ORDER BY farmer, state",
+    "pail_fees": "SELECT * FROM pail_fees ORDER BY block, farmer",
+    "day_fees": "SELECT * FROM day_fees ORDER BY day",
+    "other_fees": "SELECT * FROM other_fees ORDER BY entry",
+    "hashing": "SELECT * FROM hashing ORDER BY block",
+    "days": "SELECT * FROM days ORDER BY day",
     "pail_days": "SELECT * FROM pail_days ORDER BY day, farmer",
     "entries": "SELECT * FROM entries ORDER BY number",
     "postings": "SELECT * FROM postings ORDER BY entry, account, asset",
@@ -31,6 +38,8 @@ TABLES: Final = {
     "balances": "SELECT * FROM balances ORDER BY account, asset",
     "intents": "SELECT * FROM intents ORDER BY number",
     "intent_items": "SELECT intent, item FROM intent_items ORDER BY intent, item",
+    "reserves": "SELECT * FROM reserves ORDER BY intent, account, asset",
+    "channels": "SELECT number, address FROM channels ORDER BY number",
     "attempts": (
         "SELECT intent, number, inner_hash, outer_hashes, source, sequence, max_time, signed_ledger, verdict "
         "FROM attempts ORDER BY intent, number"

@@ -61,7 +61,7 @@ def payout(
             pool.farmers.get(name)
         broken = pool.settling.settle().broken
         plan, paid = run_async(_pay(output, pool, names or [], now, dry_run, yes))
-        _tell_paid(output, plan, paid, broken)
+        _tell_paid(output, plan, paid, broken, dry_run=dry_run)
 
 
 async def _pay(
@@ -124,7 +124,9 @@ def _quoted(plan: PayoutPlan) -> str:
     )
 
 
-def _tell_paid(output: Output, plan: PayoutPlan, paid: Paid | None, broken: list[str]) -> None:
+def _tell_paid(
+    output: Output, plan: PayoutPlan, paid: Paid | None, broken: list[str], *, dry_run: bool
+) -> None:
     held = [*plan.held, *(paid.held if paid is not None else [])]
     data: dict[str, Any] = {
         "planned": [_line(line) for line in plan.lines] if paid is None else [],
@@ -140,10 +142,12 @@ def _tell_paid(output: Output, plan: PayoutPlan, paid: Paid | None, broken: list
     def render(console: Console) -> None:
         _render(console, plan, paid, held)
 
-    tell(output, "payout", data, render, _error(plan, paid, held, broken))
+    tell(output, "payout", data, render, _error(plan, paid, held, broken, dry_run=dry_run))
 
 
-def _error(plan: PayoutPlan, paid: Paid | None, held: list[Held], broken: list[str]) -> KalepoolError | None:
+def _error(
+    plan: PayoutPlan, paid: Paid | None, held: list[Held], broken: list[str], *, dry_run: bool
+) -> KalepoolError | None:
     if broken:
         return UnresolvedError(
             f"terms of {', '.join(broken[:5])} do not carry this vault's seal: nothing of theirs is settled",
@@ -154,7 +158,7 @@ def _error(plan: PayoutPlan, paid: Paid | None, held: list[Held], broken: list[s
             "it is not known what became of some payments; the others went on",
             hint="run this again when nodes can tell; what is open is not paid twice",
         )
-    if held and paid is not None:
+    if held and not dry_run:
         names = ", ".join(dict.fromkeys(one.line.name for one in held[:5]))
         return PartialError(f"{len(held)} payments are held: {names}", hint="the reasons stand beside them")
     return None

@@ -15,6 +15,7 @@ from kalepool.cli.output import EXIT_CODES, Output, output_of
 from kalepool.cli.progress import progress_count
 from kalepool.cli.running import PassphraseFile, open_pool, run_async
 from kalepool.cli.tables import print_table, short
+from kalepool.cli.telling import tell_news
 from kalepool.core.amounts import format_amount
 from kalepool.core.roster import format_bps, parse_bps
 from kalepool.errors import PartialError, UsageError
@@ -209,6 +210,7 @@ def _hint(failed: Sequence[Swept]) -> str:
 async def _sweep(output: Output, pool: Pool, bps: int, to: str, memo: str, yes: bool) -> list[Swept]:
     async with pool.online():
         quote = await pool.gathering.quote(bps, to, memo)
+        tell_news(output, pool)
         if not quote.sweep.amounts:
             return []
         if not quote.missing:
