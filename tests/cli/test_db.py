@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kalepool.core.facts import LAST_BACKUP, RESTORED, opening
+from kalepool.core.facts import BOOKED, LAST_BACKUP, RESTORED, opening
 from kalepool.core.postings import account
 from kalepool.core.reports import By
+from kalepool.devnet.ledger import LedgerSettings
 from support.desk import Desk
 from support.devnet import KALE, XLM
 from support.field_day import live_through
@@ -24,7 +25,10 @@ STORE = "kalepool.db"
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
     """A pool whose books say what the chain holds: two farmers of 100 KALE, the operator's 10,000 XLM."""
-    desk = Desk(tmp_path, monkeypatch, capsys)
+    return with_books(Desk(tmp_path, monkeypatch, capsys))
+
+
+def with_books(desk: Desk) -> Desk:
     with desk.farm.pool() as pool:
         farmers = desk.farm.add_farmers(pool, 2)
         for farmer in farmers:
@@ -122,6 +126,34 @@ def test_every_difference_to_the_chain_is_listed(desk: Desk) -> None:
             "chain_stroops": "1000000005",
         }
     ]
+
+
+def test_what_happened_in_ledgers_that_nobody_saw_is_taken_from_the_chain_once_a_person_agrees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = with_books(Desk(tmp_path, monkeypatch, capsys, LedgerSettings(history_ledgers=30)))
+    bench = desk.farm.bench
+    with desk.farm.pool() as pool:
+        address = pool.farmers.get("farmer-2").address
+        pool.facts.put(BOOKED, str(bench.ledger.latest.sequence))
+    bench.ledger.give_kale(address, 103 * KALE)
+    bench.close(5)
+    code, document = desk.json("db", "verify", "--chain", "--adopt", "--yes")
+    assert (code, document["error"]["code"]) == (5, "rejected")  # nodes still have these ledgers
+    bench.close(60)
+    code, out, err = desk.run("db", "verify", "--chain", "--adopt")
+    assert (code, out) == (2, "")
+    assert f"farmer-2 {address}: 3 KALE beside the books\n" in err
+    assert "give --yes" in err
+    assert desk.run("db", "verify", "--chain")[0] == 8
+    code, document = desk.json("db", "verify", "--chain", "--adopt", "--yes", "-q")
+    (row,) = document["data"]["adopted"]
+    assert (code, row["who"], row["booked_stroops"]) == (0, "farmer-2", str(3 * KALE))
+    assert "books and chain agree in 3 balances" in desk.run("db", "verify", "--chain")[1]
+    assert desk.run("db", "verify", "--audit")[0] == 0
+    with desk.farm.pool() as pool:
+        assert pool.audit.rows()[-1].what.endswith("farmer-2 3 KALE")
+    assert desk.run("db", "verify", "--chain", "--adopt", "--yes")[0] == 5
 
 
 def test_the_audit_log_is_checked_with_the_vault(desk: Desk) -> None:

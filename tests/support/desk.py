@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from kalepool.devnet.ledger import LedgerSettings
+
 _OURS = ("kalepool.db", "kalepool.vault", "kalepool.toml")
 
 
@@ -28,9 +30,13 @@ class Desk:
     """
 
     def __init__(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self,
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        settings: LedgerSettings | None = None,
     ) -> None:
-        self.farm = Farmstead(folder)
+        self.farm = Farmstead(folder, settings)
         self.folder = folder
         self._capsys = capsys
         self._seconds = 1_000.0
