@@ -52,6 +52,21 @@ def test_a_table_says_what_each_farmer_earned(desk: Desk) -> None:
     assert [line.rstrip() for line in out.splitlines()] == [line.rstrip() for line in SCREEN.splitlines()]
 
 
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_narrow_screen_never_sets_an_amount_beside_another_farmers_name(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    with desk.farm.pool() as pool:
+        pool.store.execute("UPDATE farmers SET name = 'farmer-1-of-a-very-long-name' WHERE number = 1")
+    monkeypatch.setenv("COLUMNS", str(width))
+    out = desk.run("report", "--since", "all")[1].splitlines()
+    first = next(place for place, line in enumerate(out) if line.startswith("farmer-1"))
+    second = next(place for place, line in enumerate(out) if line.startswith("farmer-2"))
+    assert first < second
+    assert out[first].split()[1] == "4"
+    assert out[second].split()[1] == "3"
+
+
 def test_at_a_price_there_is_a_profit_to_the_stroop_and_the_price_is_told(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -193,8 +193,13 @@ def _render(console: Console, found: Report) -> None:
     table.add_column(found.by.value, "total", overflow="fold")
     for heading, footer in columns[0].items():
         table.add_column(heading, footer, justify="right", no_wrap=True)
-    for line, cells in zip(found.lines, columns[1:], strict=True):
-        table.add_row(Text(line.key), *cells.values())
+    rows = [(line.key, *cells.values()) for line, cells in zip(found.lines, columns[1:], strict=True)]
+    every = [(found.by.value, *columns[0]), ("total", *columns[0].values()), *rows]
+    if sum(max(map(len, column)) + _GAP for column in zip(*every, strict=True)) <= console.width:
+        # No cell takes two lines: to lay out one tall row takes a fraction of the time of a thousand.
+        rows = [tuple("\n".join(column) for column in zip(*rows, strict=True))]
+    for key, *cells in rows:
+        table.add_row(Text(key), *cells)
     console.print(table)
     console.print(Text("\n" + "\n".join(_remarks(found))))
 
@@ -202,6 +207,10 @@ def _render(console: Console, found: Report) -> None:
 _FINE, _COARSE = 4, 2
 _COARSE_FROM: Final = 10_000 * STROOPS_PER_UNIT
 """From here on two decimals are shown, so that a line stays within 80 columns."""
+
+
+_GAP: Final = 3
+"""What a column takes up beside its widest cell, at most."""
 
 
 _WIDE: Final = 96
