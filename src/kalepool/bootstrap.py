@@ -525,7 +525,7 @@ class Pool:
             # Not before it is asked: who only looks leaves no trace of himself, and a journal has an owner.
             return plant_state(self.journal, farmer, block)
 
-        return Memory(self.pails, self.blocks, plant, self.store)
+        return Memory(self.pails, self.blocks, plant, self.store, self.facts)
 
     @cached_property
     def sources(self) -> Sources:
@@ -850,6 +850,7 @@ class Pool:
             farmers=self.farmers,
             terms=self.terms_book,
             settling=self.settling,
+            memory=self.memory,
             books=self.books,
             journal=self.journal,
             channels=self.channels,

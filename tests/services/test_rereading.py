@@ -9,12 +9,15 @@ import pytest
 
 from kalepool.core.facts import RESTORED, UNREAD
 from kalepool.core.postings import KALE as KALE_NAME
+from kalepool.core.records import PailRecord, PailState
 from kalepool.core.shares import Claim, paid
 from kalepool.devnet.ledger import LedgerSettings
 from kalepool.errors import UnresolvedError
 from kalepool.keeping import back_up
+from kalepool.services.harvesting import Due
 from support.cashbox import HALF, Cashbox, PowerCutError
 from support.devnet import KALE
+from support.field import GAP, STAKE, ZEROS, sow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -108,6 +111,59 @@ def test_payments_since_the_backup_are_read_back_and_nobody_is_paid_twice(
     yard.box.payout()
     yard.check_paid(3)
     assert yard.box.pool.facts.get(RESTORED) is yard.box.pool.facts.get(UNREAD) is None
+
+
+def test_pails_harvested_since_the_backup_came_home_and_are_no_loss(tmp_path: Path) -> None:
+    """One was only planted in the backup, one worked, one was lost for good; the store comes back days later."""
+    yard = Yard(tmp_path, farmers=1)
+    box, (farmer,) = yard.box, yard.farmers
+    sow(box.bench, [farmer.address], (10, 11), ends_in=60)
+    ledger = box.bench.ledger.latest.sequence
+    planted = [
+        PailRecord(1, block, PailState.PLANTED, STAKE, ledger, live_until=ledger + 60)
+        for block in (10, 11, 12)
+    ]
+    worked = replace(planted[1], state=PailState.WORKED, gap=GAP, zeros=ZEROS)
+    box.pool.pails.record([*planted, worked])
+    yard.back_up()
+    before = box.wallet(farmer)
+    box.play(harvest(box, farmer, 10, 11))
+    minted = box.wallet(farmer) - before
+    box.payout()
+    shared = box.kale(farmer.terms.payout)
+    for _ in range(80):
+        box.bench.close()
+    yard.restore()
+    assert box.play(look_at(box, farmer, 10, 11, 12)) == []  # it is not said yet what became of them
+    box.payout()
+    ends = {one.block: one for one in box.pool.pails.of_farmer(1, 10, 12)}
+    assert [ends[block].state for block in (10, 11)] == [PailState.HARVESTED] * 2
+    assert sum(ends[block].reward or 0 for block in (10, 11)) == minted - 2 * STAKE
+    assert box.kale(farmer.terms.payout) == shared
+    assert box.owed(Claim.FARMER, farmer) == box.owed(Claim.POOL, farmer) == 0
+    (lost,) = box.play(look_at(box, farmer, 10, 11, 12))
+    assert (lost.block, lost.state) == (12, PailState.EXPIRED)
+    box.pool.settling.settle()
+    assert box.owed(Claim.COMPENSATION, farmer) == STAKE
+    box.pool.close()
+
+
+async def harvest(box: Cashbox, farmer: Farmer, *blocks: int) -> None:
+    async with box.online() as pool:
+        pairs = [(farmer.address, block) for block in blocks]
+        await pool.harvester.send(
+            [Due(farmer, blocks, "now")], await pool.chain.snapshot(pairs, blocks, current=False)
+        )
+        await pool.clock.sleep_until(pool.clock.now() + 6)
+        pool.harvester.settle(await pool.reconciler.reconcile())
+
+
+async def look_at(box: Cashbox, farmer: Farmer, *blocks: int) -> list[PailRecord]:
+    async with box.online() as pool:
+        snapshot = await pool.chain.snapshot([(farmer.address, block) for block in blocks], blocks)
+        return pool.memory.take(
+            snapshot, [(farmer.number, block) for block in blocks], {farmer.number: farmer}
+        )
 
 
 def test_a_backup_after_which_nothing_was_paid_pays_at_once_what_it_owes(yard: Yard) -> None:

@@ -194,6 +194,7 @@ def test_a_channel_harvests_for_a_farmer_who_signs_nothing(pool: Pool) -> None:
     pool.close()
     found = run(pool.chain.find(sealed.inner_hash))
     assert [(move.kind, move.amount) for move in found.moves] == [("mint", block_reward(0) + KALE)]
+    assert found.harvests == ((farmer, 0),)
     assert pool.pail(farmer, 0) is None
 
 
@@ -207,6 +208,7 @@ def test_a_tractor_harvests_many_blocks_in_a_call(pool: Pool) -> None:
     pool.close()
     found = run(pool.chain.find(sealed.inner_hash))
     assert [move.kind for move in found.moves] == ["mint"] * 3
+    assert found.harvests == tuple((farmer, index) for index in range(3))
     assert all(pool.pail(farmer, index) is None for index in range(3))
 
 

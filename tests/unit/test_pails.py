@@ -99,6 +99,29 @@ def test_what_others_worked_and_harvested_unseen_is_no_loss_and_earned_nobody_kn
 
 
 @pytest.mark.parametrize(
+    ("record", "ledger", "unread", "is_said"),
+    [
+        (PLANTED, END, 601, False),
+        (PLANTED, END + 1, 600, False),
+        (HARVESTABLE, END + 1, 601, False),
+        (HARVESTABLE, END, 601, True),  # what it paid follows from its Block
+        (PLANTED, END + 1, 599, True),  # planted by this very store, since
+        (PLANTED, END + 1, None, True),
+    ],
+)
+def test_what_became_of_a_pail_is_not_said_while_its_harvest_may_be_unread(
+    record: PailRecord, ledger: int, unread: int | None, is_said: bool
+) -> None:
+    snapshot = seen(None, index=9, ledger=ledger)
+    assert bool(observe(record, "G1", BLOCK, snapshot, unread=unread)) is is_said
+
+
+def test_a_pail_that_stands_there_is_lost_whatever_is_unread() -> None:
+    (after,) = observe(PLANTED, "G1", BLOCK, seen(FRESH, index=9), unread=601)
+    assert after.state is PailState.FORFEITED
+
+
+@pytest.mark.parametrize(
     ("plant", "lives", "state"),
     [
         (State.SETTLED, True, PailState.HARVESTED),

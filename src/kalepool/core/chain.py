@@ -190,6 +190,7 @@ class Found:
         outer_hash: hash of the envelope that landed, hex.
         moves: what the asset's contract told.
         return_value: XDR of the invocation's return value, or None.
+        harvests: (farmer's address, block index) of each pail that it called a harvest of, in the order of the call.
     """
 
     status: Status
@@ -203,6 +204,7 @@ class Found:
     outer_hash: str = ""
     moves: tuple[AssetMove, ...] = ()
     return_value: bytes | None = None
+    harvests: tuple[tuple[str, int], ...] = ()
 
     @property
     def landed(self) -> Landed:

@@ -32,6 +32,8 @@ def observe(
     block: Block | None,
     snapshot: Snapshot,
     plant: Callable[[int, int], State | None] = _nothing_begun,
+    *,
+    unread: int | None = None,
 ) -> list[PailRecord]:
     """Give what is to be remembered of a pail after a snapshot that asked for it, in order.
 
@@ -45,11 +47,16 @@ def observe(
         snapshot: a read that asked for this pail; what it does not have does not exist.
         plant: gives where our plant of a farmer in a block stands, or None where there is none. Asked
             only about a pail that never was seen, and cannot be planted any more.
+        unread: from which ledger on transactions of ours may be unknown here, as after a restore; None where all
+            are known. A pail of before that is gone may have been harvested by one of them: what became of it is
+            said once they have been read back.
     """
     if record.state not in ALIVE and record.state is not PailState.MISSED:
         return []
     found = snapshot.pails.get((address, record.block))
     now = _gone(record, block, snapshot, plant) if found is None else _present(record, found, snapshot)
+    if found is None and _is_too_early_to_say(now, record, unread):
+        return []
     if now is record or now == record:
         return []
     way = _between(record.state, now.state)
@@ -57,6 +64,13 @@ def observe(
         # An older view than one we had, by a node that lags: what was seen stays seen.
         return []
     return [*(replace(now, state=state, reward=None, why="") for state in way), now]
+
+
+def _is_too_early_to_say(now: PailRecord, before: PailRecord, unread: int | None) -> bool:
+    if unread is None or before.planted_ledger is None or before.planted_ledger > unread:
+        return False
+    # What a worked pail paid follows from its Block; of one that was planted alone, nothing is known.
+    return now.state is PailState.EXPIRED or before.state is PailState.PLANTED
 
 
 def _between(before: PailState, after: PailState) -> tuple[PailState, ...] | None:

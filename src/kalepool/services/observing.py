@@ -10,7 +10,7 @@ from kalepool.core.farmers import Custody, FarmerState
 from kalepool.core.pails import observe
 from kalepool.core.records import ALIVE, BlockRecord, PailRecord, PailState
 from kalepool.core.strategy import Pace, due_at
-from kalepool.services.remembering import plant_state
+from kalepool.services.remembering import plant_state, unread_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -161,6 +161,7 @@ class Observer:
         }
         changes = []
         gone: dict[int, Block | None] = {}
+        unread = unread_from(self._means.facts)
         for (number, block), farmer in self._asked.items():
             record = known.get((number, block))
             if record is None:
@@ -174,7 +175,7 @@ class Observer:
             if dated is None and block not in gone:
                 gone[block] = _last_seen(self._means.blocks, block)
             last = gone[block] if dated is None else dated.block
-            for now in observe(record, farmer.address, last, snapshot, self._plant):
+            for now in observe(record, farmer.address, last, snapshot, self._plant, unread=unread):
                 changes.append(Change(farmer, record, now))
                 record = now
         return changes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from kalepool.core.facts import UNREAD
 from kalepool.core.harvests import paid_by
 from kalepool.core.intents import plant_purpose
 from kalepool.core.pails import observe, paid, reward_of
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
     from kalepool.core.farm import Block
     from kalepool.core.farmers import Farmer
     from kalepool.core.intents import State
-    from kalepool.ports import Blocks, Journal, Pails, Transactions
+    from kalepool.ports import Blocks, Facts, Journal, Pails, Transactions
 
 Key = tuple[int, int]
 """(farmer's number, block index)."""
 
 _ENDED: Final = frozenset(PailState) - ALIVE - {PailState.MISSED}
 _PAYABLE: Final = frozenset({PailState.WORKED, PailState.HARVESTABLE})
+_PAID: Final = _PAYABLE | {PailState.PLANTED}
+"""A pail of which no work was seen is paid all the same, in a store that is older than its harvest."""
 
 
 def plant_state(journal: Journal, farmer: int, block: int) -> State | None:
@@ -37,6 +40,12 @@ def plant_state(journal: Journal, farmer: int, block: int) -> State | None:
     return last
 
 
+def unread_from(facts: Facts) -> int | None:
+    """Give the ledger from which on transactions of ours may be unknown here; None where all are known."""
+    unread = facts.get(UNREAD)
+    return None if unread is None else int(unread)
+
+
 class Memory:
     """Brings what is known of pails up to what a snapshot shows.
 
@@ -45,15 +54,22 @@ class Memory:
         blocks: Blocks as last seen.
         plant: gives where our plant of a farmer in a block stands; None where there is none.
         store: makes reading and writing one, so that another process cannot come between.
+        facts: whether transactions of ours may be unknown here.
     """
 
     def __init__(
-        self, pails: Pails, blocks: Blocks, plant: Callable[[int, int], State | None], store: Transactions
+        self,
+        pails: Pails,
+        blocks: Blocks,
+        plant: Callable[[int, int], State | None],
+        store: Transactions,
+        facts: Facts,
     ) -> None:
         self._pails = pails
         self._blocks = blocks
         self._plant = plant
         self._store = store
+        self._facts = facts
 
     def take(
         self, snapshot: Snapshot, asked: Iterable[Key], farmers: Mapping[int, Farmer], *, dry: bool = False
@@ -108,7 +124,7 @@ class Memory:
             for key, record in records.items():
                 if record.block in minted:
                     harvested[key] = paid(record, minted[record.block])
-            self._pails.record([harvested[key] for key in harvested if records[key].state in _PAYABLE])
+            self._pails.record([harvested[key] for key in harvested if records[key].state in _PAID])
         return harvested
 
     def _expected(self, record: PailRecord | None) -> int | None:
@@ -130,6 +146,7 @@ class Memory:
         }
         steps: list[PailRecord] = []
         changed: list[PailRecord] = []
+        unread = unread_from(self._facts)
         for farmer, index in keys:
             address = farmers[farmer].address
             path: list[PailRecord] = []
@@ -139,7 +156,9 @@ class Memory:
                 if record is None:
                     continue
                 path.append(record)
-            path += observe(record, address, self._block(index, snapshot), snapshot, self._plant)
+            path += observe(
+                record, address, self._block(index, snapshot), snapshot, self._plant, unread=unread
+            )
             lost = self._without_block(path[-1] if path else record, address, snapshot)
             path += [] if lost is None else [lost]
             steps += path

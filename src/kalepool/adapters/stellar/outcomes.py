@@ -70,6 +70,7 @@ def read_outcome(answer: Answer, wanted: str, network: Network) -> Found:
             code=code,
             operation_codes=operations,
             contract_error=None if succeeded else kale_error(log, _called(envelope), network.kale),
+            harvests=_harvests(envelope, network),
             outer_hash=outer_hash,
             moves=_moves(meta.v4, network.asset_contract) if succeeded else (),
             return_value=_return_value(meta.v4) if succeeded else None,
@@ -128,14 +129,35 @@ def _hash(network: Network, kind: xdr.EnvelopeType, body: bytes) -> str:
     return hashlib.sha256(network.network_id + kind.value.to_bytes(4, "big") + body).hexdigest()
 
 
-def _called(envelope: xdr.TransactionEnvelope) -> str | None:
-    """Give the contract that an envelope's operation calls, or None where it calls none."""
+def _call(envelope: xdr.TransactionEnvelope) -> xdr.InvokeContractArgs | None:
+    """Give what an envelope's operation calls, or None where it calls no contract."""
     inner = envelope.v1 if envelope.fee_bump is None else envelope.fee_bump.tx.inner_tx.v1
     if inner is None or not inner.tx.operations:
         return None
     operation = inner.tx.operations[0].body.invoke_host_function_op
-    call = None if operation is None else operation.host_function.invoke_contract
+    return None if operation is None else operation.host_function.invoke_contract
+
+
+def _called(envelope: xdr.TransactionEnvelope) -> str | None:
+    """Give the contract that an envelope's operation calls, or None where it calls none."""
+    call = _call(envelope)
     return None if call is None else address_of_sc_address(call.contract_address)
+
+
+def _harvests(envelope: xdr.TransactionEnvelope, network: Network) -> tuple[tuple[str, int], ...]:
+    """Give the pails that a call of KALE's or the tractor's ``harvest`` is about; none of any other call."""
+    call = _call(envelope)
+    if (
+        call is None
+        or call.function_name.sc_symbol != b"harvest"
+        or address_of_sc_address(call.contract_address) not in (network.kale, network.tractor)
+        or len(call.args) != 2  # noqa: PLR2004 - the farmer, and one block or many
+        or call.args[0].address is None
+    ):
+        return ()
+    farmer, wanted = address_of_sc_address(call.args[0].address), call.args[1]
+    blocks = [wanted] if wanted.vec is None else wanted.vec.sc_vec
+    return tuple((farmer, block.u32.uint32) for block in blocks if block.u32 is not None)
 
 
 def _operation_code(operation: xdr.OperationResult) -> str:
