@@ -7,7 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from kalepool.core.facts import LAST_BACKUP
-from kalepool.core.sealing import audit_entry
+from kalepool.core.sealing import audit_entry, terms_message
 from kalepool.errors import LockedError
 from kalepool.services.auditing import first_forged
 from kalepool.services.comparing import Comparison, compare
@@ -97,6 +97,17 @@ def forged_row(pool: Pool) -> int | None:
         return vault.audit_link(before, audit_entry(row))
 
     return first_forged(pool.audit.rows(), link)
+
+
+def forged_terms(pool: Pool) -> list[str]:
+    """Give the names of farmers whose terms, as they stand, do not carry this vault's seal. Unlocks the vault."""
+    forged = []
+    for farmer in pool.farmers.all():
+        latest = pool.farmers.agreed(farmer.number)[-1]
+        message = terms_message(farmer, latest.terms, latest.from_block)
+        if not pool.vault.seal_holds(message, latest.seal):
+            forged.append(farmer.name)
+    return forged
 
 
 async def compare_with_chain(pool: Pool) -> Comparison:

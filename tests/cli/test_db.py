@@ -169,6 +169,14 @@ def test_the_audit_log_is_checked_with_the_vault(desk: Desk) -> None:
     assert desk.run("db", "verify")[0] == 0
 
 
+def test_terms_that_somebody_changed_in_the_file_are_found_with_the_vault(desk: Desk) -> None:
+    with desk.farm.pool() as pool:
+        pool.store.execute("UPDATE terms SET payout = ? WHERE farmer = 2", (desk.farm.operator,))
+    assert desk.run("db", "verify")[0] == 0
+    code, out, _ = desk.run("db", "verify", "--audit")
+    assert (code, out) == (3, "the terms of 'farmer-2' were changed: they do not carry their seal\n")
+
+
 def test_what_is_in_use_is_never_overwritten(desk: Desk) -> None:
     (desk.folder / "copy.db").write_text("precious")
     code, error, _ = desk.refuses("db", "backup", "copy.db")

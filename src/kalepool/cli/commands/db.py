@@ -135,7 +135,8 @@ def verify(
     ] = None,
     chain: Annotated[bool, typer.Option("--chain", help="Compare balances with the network's too.")] = False,
     audit: Annotated[
-        bool, typer.Option("--audit", help="Check the seals of the audit log too; unlocks the vault.")
+        bool,
+        typer.Option("--audit", help="Check the seals of terms and of the audit log too; unlocks the vault."),
     ] = False,
     adopt: Annotated[
         bool,
@@ -162,12 +163,16 @@ def verify(
 
 
 def _verify(output: Output, pool: Pool, file: Path | None, *, chain: bool, audit: bool) -> None:
-    from kalepool.keeping import compare_with_chain, findings, forged_row  # noqa: PLC0415
+    from kalepool.keeping import compare_with_chain, findings, forged_row, forged_terms  # noqa: PLC0415
 
     name = str(file or pool.config.path("store.path"))
     found = findings(pool, file)
     if audit and (number := forged_row(pool)) is not None:
         found.append(f"the audit log was changed: row {number} does not carry its seal")
+    if audit:
+        found += [
+            f"the terms of '{one}' were changed: they do not carry their seal" for one in forged_terms(pool)
+        ]
     compared = run_async(compare_with_chain(pool)) if chain and not found else None
     error: KalepoolError | None = None
     if found:
