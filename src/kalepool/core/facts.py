@@ -44,3 +44,9 @@ HASH_RATE: Final = "hash-rate"
 def opening(address: str) -> str:
     """Name the fact that an account's balance was taken into the books: the ledger in which it was read."""
     return f"opening:{address}"
+
+
+def spans(text: str | None) -> list[tuple[int, int]]:
+    """Read ranges of ledgers as ``UNSEEN`` writes them, both ends counted in; none where nothing is remembered."""
+    parts = [span.partition("-") for span in (text or "").split()]
+    return [(int(first), int(last)) for first, _, last in parts]

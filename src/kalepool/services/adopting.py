@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kalepool.core.amounts import format_amount
 from kalepool.core.bookings import Booking
-from kalepool.core.facts import UNSEEN
+from kalepool.core.facts import UNSEEN, spans
 from kalepool.core.postings import EXTERNAL, FEES, XLM, account
 from kalepool.errors import RejectedError, RetryableError, UnresolvedError
 
@@ -106,7 +106,7 @@ class Adopting:
                 hint="look at each account on the network; see `kalepool db verify --chain`",
             )
         # What was let go is noted after what went by before it: the last span need not be the latest.
-        tip, last = await self._chain.tip(), max(int(span.partition("-")[2]) for span in unseen.split())
+        tip, last = await self._chain.tip(), max(last for _, last in spans(unseen))
         if tip.oldest_ledger <= last:
             raise RejectedError(
                 f"ledgers {unseen} can still be read from {tip.node}, which has them from {tip.oldest_ledger} on",

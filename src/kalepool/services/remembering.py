@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from kalepool.core.facts import UNREAD
+from kalepool.core.facts import RESTORED, UNREAD, UNSEEN, spans
 from kalepool.core.harvests import paid_by
 from kalepool.core.intents import plant_purpose
 from kalepool.core.pails import observe, paid, reward_of
@@ -41,9 +41,16 @@ def plant_state(journal: Journal, farmer: int, block: int) -> State | None:
 
 
 def unread_from(facts: Facts) -> int | None:
-    """Give the ledger from which on transactions of ours may be unknown here; None where all are known."""
+    """Give the ledger from which on harvests of ours may be unknown here; None where all are known.
+
+    Ledgers that no node has any more may hide a payment, which must not be made twice. That this store
+    is an old one they do not say: what is gone after them has died, unless something else says otherwise.
+    """
     unread = facts.get(UNREAD)
-    return None if unread is None else int(unread)
+    if unread is None:
+        return None
+    is_gap = any(first <= int(unread) <= last for first, last in spans(facts.get(UNSEEN)))
+    return None if is_gap and facts.get(RESTORED) is None else int(unread)
 
 
 class Memory:
