@@ -15,13 +15,13 @@ from kalepool.core import intents, pails
 from kalepool.core.chain import Sent, Status
 from kalepool.core.facts import BOOKED
 from kalepool.core.intents import State, Verdict
+from kalepool.core.readback import Matched, match
 from kalepool.core.records import PailState
 from kalepool.core.shares import OWED, discharged
 from kalepool.errors import ConfigError, RejectedError
-from kalepool.services import reconcile, submit
+from kalepool.services import reconcile, rereading, submit
 from kalepool.services.exiting import Exiting
 from kalepool.services.extending import Extender
-from kalepool.services.gathering import Gathering
 from kalepool.services.paying import Paying
 from kalepool.services.reconcile import Closed, Reconciler
 from kalepool.services.restoring import Restoring
@@ -103,8 +103,8 @@ def _trust_that_a_pail_is_missing(record: Any, block: Any, snapshot: Any, plant:
     return _gone(record, block, snapshot, plant)
 
 
-def _ask_nobody_about_backups(self: Gathering) -> None:
-    return
+def _match_nothing(*arguments: Any, **named: Any) -> Matched:
+    return replace(match(*arguments, **named), returned=[], doubts=[])
 
 
 def _book_no_fee_of_failures(self: Any, failed: Any) -> list[Closed]:
@@ -244,10 +244,10 @@ MUTANTS: Final = {
         1,
         ((pails, "_gone", _trust_that_a_pail_is_missing),),
     ),
-    "pay-after-restore": Mutant(
-        "a restored store pays as if it knew everything",
-        61,
-        ((Gathering, "_refuse_restored", _ask_nobody_about_backups),),
+    "read-and-forget": Mutant(
+        "what was paid since a backup is read and not booked",
+        39,
+        ((rereading, "match", _match_nothing),),
     ),
     "failures-are-free": Mutant(
         "the fee of a failed transaction is not booked",
