@@ -24,6 +24,8 @@ _FAIR_LEDGERS: Final = 20
 """So many ledgers in a row without trouble are enough to work a pail, or to harvest it."""
 _LANDS_WITHIN: Final = 14
 """So many ledgers after its signing an attempt has landed, or is too old: it was sent again and again until then."""
+_SENT_AGAIN_WITHIN: Final = 8
+"""What is sent again so many ledgers after its signing at the latest can still land, by a queue that loses now and then."""
 _SHORT_HISTORY: Final = 1_000
 _WHOLE_BLOCK: Final = 50
 """A block of fewer ledgers was cut short by a late one, or a machine that slept."""
@@ -103,7 +105,12 @@ def _died_of_age(world: World, intent: Intent) -> bool:
     if any((last.source, ledger) in truth.own_sends for ledger in range(ledgers[0] - BLOCK, ledgers[-1] + 1)):
         return False
     # Who dies where nobody sees his pid has no heir for ten minutes, and nobody sends again for him.
-    return not any(ledger in truth.troubles or ledger in truth.unseen_deaths for ledger in ledgers)
+    if any(ledger in truth.troubles or ledger in truth.unseen_deaths for ledger in ledgers):
+        return False
+    # A command that dies beside `mine` has an heir once that looks, which it does when something is due.
+    deaths = [ledger for ledger in ledgers if ledger in truth.lone_deaths]
+    in_time = range(min(deaths, default=0) + 1, last.signed_ledger + _SENT_AGAIN_WITHIN)
+    return not deaths or any(ledger in truth.looks for ledger in in_time)
 
 
 def _check_known(world: World, pool: Pool) -> None:

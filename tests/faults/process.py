@@ -111,6 +111,8 @@ class Process:
         """Be killed: what was committed stays."""
         if self.container != HOST:
             self.world.truth.unseen_deaths.add(self.world.ledger.latest.sequence)
+        elif self.role != "mine":
+            self.world.truth.lone_deaths.add(self.world.ledger.latest.sequence)
         self.is_alive = False
         if self._raw is not None:
             self._raw.close()
@@ -183,6 +185,8 @@ class _Wire(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         process, world = self._process, self._process.world
         process.point("before a request")
+        if process.role == "mine":
+            world.truth.looks.add(world.ledger.latest.sequence)
         methods = _methods(request.content)
         if "sendTransaction" in methods and world.draws_twice():
             world.counts["a send arrives twice"] += 1

@@ -67,6 +67,8 @@ class Truth:
         removed: blocks that the farm's owner has removed.
         own_sends: (address, ledger) of each transaction that a farmer sent from his wallet without the pool.
         unseen_deaths: ledgers in which a process was killed whose pid nobody else sees.
+        lone_deaths: ledgers in which a command was killed beside ``mine``, which takes over what is left when it next looks.
+        looks: ledgers in which ``mine`` asked the network something.
         touched: (address, block) of farmers who were changed by people while it was open.
     """
 
@@ -87,6 +89,8 @@ class Truth:
     removed: set[int] = field(default_factory=set)
     own_sends: set[tuple[str, int]] = field(default_factory=set)
     unseen_deaths: set[int] = field(default_factory=set)
+    lone_deaths: set[int] = field(default_factory=set)
+    looks: set[int] = field(default_factory=set)
     touched: set[tuple[str, int]] = field(default_factory=set)
     _keys: dict[bytes, tuple[str, int]] = field(default_factory=dict)
     _known_to: int = -1
