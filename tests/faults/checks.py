@@ -142,6 +142,11 @@ def _check_pails(world: World, pool: Pool) -> None:
                 world.counts["harvested by others unseen"] += 1
                 unseen.add(address)
             world.counts["not paid back"] += record.lost > 0
+        if record is not None and record.state is PailState.EXPIRED and _is_unwatched(world, truth):
+            # Nothing on the chain tells it from one that died: its Block is gone too, and a mint names no pail.
+            world.counts["harvested by others, and looked at too late"] += 1
+            unseen.add(address)
+            continue
         where = f"{farmer.name}'s pail in block {block}"
         _check_pail(world, where, block, truth, None if record is None else record.state)
     if not world.restored:
@@ -149,6 +154,13 @@ def _check_pails(world: World, pool: Pool) -> None:
             is_told = minted >= paid[address] if address in unseen else minted == paid[address]
             if address in numbers and not is_told:
                 world.violate(f"{numbers[address].name} was paid {minted}, and {paid[address]} is remembered")
+
+
+def _is_unwatched(world: World, truth: PailTruth) -> bool:
+    """Tell whether a stranger harvested a pail, and nobody of ours looked before its life was over."""
+    if not truth.is_by_stranger or truth.ended is None:
+        return False
+    return not any(ledger in world.truth.pail_looks for ledger in range(truth.ended, truth.live_until + 1))
 
 
 def _check_pail(world: World, where: str, block: int, truth: PailTruth, state: PailState | None) -> None:

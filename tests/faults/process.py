@@ -187,6 +187,8 @@ class _Wire(httpx.AsyncBaseTransport):
         process.point("before a request")
         if process.role == "mine":
             world.truth.looks.add(world.ledger.latest.sequence)
+        if process.role in {"mine", "harvest"}:
+            world.truth.pail_looks.add(world.ledger.latest.sequence)
         methods = _methods(request.content)
         if "sendTransaction" in methods and world.draws_twice():
             world.counts["a send arrives twice"] += 1
