@@ -66,7 +66,7 @@ fuzz: $(READY)
 simulate: $(READY)
 	$(BIN)/python -m tests.faults.simulate --seeds $(SEEDS)
 
-# Seeds that belong to this commit alone, as many as two minutes take. One that finds something is printed likewise.
+# 150 seeds that belong to this commit alone, or as many as two minutes take. One that finds something is printed likewise.
 fresh-seeds: $(READY)
 	$(BIN)/python -m tests.faults.simulate --fresh --seconds 120
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _LONGEST_S = 90
-_ENOUGH = 10_000
+_ENOUGH = 150
 _LEAST_WORKED = 0.99
 _TOLD_EVERY = 100
 _TESTS = Path(__file__).resolve().parent.parent
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="one seed")
     parser.add_argument("--seeds", type=int, default=20, help="so many seeds")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
-    parser.add_argument("--fresh", action="store_true", help="seeds that belong to this commit alone")
+    parser.add_argument("--fresh", action="store_true", help="some seeds that belong to this commit alone")
     parser.add_argument("--seconds", type=float, help="begin no more seeds after so long")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once")
     parser.add_argument("--trace", action="store_true", help="print everything that happens")
