@@ -12,7 +12,7 @@ SEEDS ?= 100
 
 .PHONY: demo test fuzz binary binary-test lint native-test pytest simulate fresh-seeds mutants clean setup check-tools js-test-setup js-test-setup-if-possible
 
-test: lint native-test js-test-setup-if-possible pytest fresh-seeds binary-test
+test: lint native-test js-test-setup-if-possible pytest binary-test
 
 setup: $(READY)
 

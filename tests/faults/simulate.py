@@ -125,7 +125,7 @@ def _many(given: argparse.Namespace) -> int:
                 say(f"  replay it: python -m tests.faults.simulate --seed {run.seed} --trace")
             if done % _TOLD_EVERY == 0:
                 say(f"... {done} seeds, {len(failed)} with violations")
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
     say(f"{done} seeds, {blocks} blocks, {len(failed)} with violations, {time.monotonic() - begun:.0f} s")
     for kind in ("healthy", "rough"):
         whole, worked = counts[f"{kind} farmer blocks"], counts[f"{kind} farmer blocks worked"]
