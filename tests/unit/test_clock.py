@@ -91,6 +91,28 @@ def test_the_rate_of_a_real_network_is_exactly_one() -> None:
     assert world.clock.rate == 1.0
 
 
+@pytest.mark.parametrize("phase", [0.0, 0.2, 1.5, 3.0, 4.9, 5.4])
+@pytest.mark.parametrize("pauses", [(0.5, 1.0, 2.0, 4.0), (5.0, 2.5, 7.0), (0.3, 8.0)])
+def test_who_sees_the_first_ledgers_late_or_early_takes_no_real_network_for_a_slow_or_a_fast_one(
+    phase: float, pauses: tuple[float, ...]
+) -> None:
+    world = World()
+    world.machine.at += 10 * 5.59 + phase
+    world.look()
+    for pause in (*pauses, 5.0, 5.0, 5.0, 60.0, 5.0):
+        world.machine.at += pause
+        world.look()
+        assert world.clock.rate == 1.0
+        assert -world.ledger_seconds - 1 < world.error < 0.01
+
+
+def test_a_slow_local_network_is_known_after_some_ledgers() -> None:
+    world = World(speed=0.5)
+    world.go_on(120)
+    assert world.clock.rate == pytest.approx(0.5, rel=0.1)
+    assert abs(world.error) < world.ledger_seconds
+
+
 def test_one_ledger_is_enough_to_begin_with() -> None:
     world = World()
     assert not world.clock.is_set

@@ -1,13 +1,16 @@
 """Network time: fulfils ``ports.Clock``.
 
 Ledgers are seen some time after they closed, never before. So the rate of network time is the median
-over pairs of ledgers, and its offset is set by whichever late ledger was seen soonest. A wrong wall
-clock plays no part, and CLOCK_BOOTTIME goes on while the machine sleeps.
+over pairs of ledgers, and its offset is set by whichever late ledger was seen soonest. The rate is 1
+until looks exclude it: a ledger closed between the look that showed it and the one before, so a pair that was
+seen late and soon, or soon and late, is no sign of a network that hurries or lags. A wrong wall clock plays
+no part, and CLOCK_BOOTTIME goes on while the machine sleeps.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import statistics
 import time
 from collections import deque
@@ -29,6 +32,9 @@ _RECENT: Final = 8
 _REAL_TIME: Final = (0.75, 1.33)
 """A rate within these is 1: real networks keep real time, and the rest is noise of polling."""
 
+_SLOW_PAIRS: Final = 4
+"""A network slower than real time is believed in after so many pairs: one node that lags a while looks like it."""
+
 _STALE_LEDGERS: Final = 3
 _DOUBTS: Final = 3
 _LONGEST_NAP_S: Final = 1.0
@@ -36,6 +42,7 @@ _LONGEST_NAP_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
+    since: float  # when it had not been seen yet
     at: float
     ledger: int
     close_time: int
@@ -65,6 +72,7 @@ class NetworkClock:
         self._monotonic = monotonic
         self._sleep = sleep
         self._assumed_ledger_seconds = ledger_seconds
+        self._looked: float | None = None
         self._seen: deque[_Seen] = deque(maxlen=_WINDOW)
         self._doubted: list[_Seen] = []
         self._rate = 1.0
@@ -92,7 +100,10 @@ class NetworkClock:
         counts only when three in a row agree: then those before were wrong, or the network was
         started anew.
         """
-        seen = _Seen(self._monotonic(), ledger, close_time)
+        at = self._monotonic()
+        since = at - self._assumed_ledger_seconds if self._looked is None else self._looked
+        self._looked = at
+        seen = _Seen(since, at, ledger, close_time)
         last = self._seen[-1] if self._seen else None
         if last is None or _follows(last, seen):
             self._doubted.clear()
@@ -146,13 +157,7 @@ class NetworkClock:
             self._ledger_seconds = statistics.median(
                 (late.close_time - early.close_time) / (late.ledger - early.ledger) for early, late in pairs
             )
-            rates = [
-                (late.close_time - early.close_time) / (late.at - early.at)
-                for early, late in pairs
-                if late.at > early.at
-            ]
-            rate = statistics.median(rates) if rates else 1.0
-            self._rate = 1.0 if _REAL_TIME[0] <= rate <= _REAL_TIME[1] else rate
+            self._rate = _rate(pairs)
         self._offset = max(one.close_time - self._rate * one.at for one in seen[-_RECENT:])
 
 
@@ -160,6 +165,19 @@ def _pairs(seen: Sequence[_Seen]) -> list[tuple[_Seen, _Seen]]:
     """Pair each ledger with one as far before it as half of what was seen allows, at most a span."""
     span = max(min(_SPAN, len(seen) // 2), 1)
     return list(zip(seen, seen[span:], strict=False))
+
+
+def _rate(pairs: Sequence[tuple[_Seen, _Seen]]) -> float:
+    """Give the rate that pairs of ledgers tell of; 1 where they may be of a real network."""
+    slowest = statistics.median(_per_second(late, early, late.at - early.since) for early, late in pairs)
+    fastest = statistics.median(_per_second(late, early, late.since - early.at) for early, late in pairs)
+    if slowest > _REAL_TIME[1] or (fastest < _REAL_TIME[0] and len(pairs) >= _SLOW_PAIRS):
+        return statistics.median(_per_second(late, early, late.at - early.at) for early, late in pairs)
+    return 1.0
+
+
+def _per_second(late: _Seen, early: _Seen, seconds: float) -> float:
+    return (late.close_time - early.close_time) / seconds if seconds > 0 else math.inf
 
 
 def _follows(early: _Seen, late: _Seen) -> bool:
