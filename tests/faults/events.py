@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from faults.process import Process
     from faults.scenario import Happening
     from faults.world import World
+    from kalepool.bootstrap import Pool
 
 
 class Events(Outages, Strangers):
@@ -25,6 +26,7 @@ class Events(Outages, Strangers):
         super().__init__(world)
         self._backups: list[tuple[bytes, int]] = []
         self._memos: list[str] = []
+        self._swept_since = 0
 
     # The machine
 
@@ -125,6 +127,7 @@ class Events(Outages, Strangers):
         """The store is backed up, and half of what the farmers have paid out; who was interrupted, begins again."""
         await self.back_up(one)
         self._memos.append(f"sweep {one.ledger}")
+        self._swept_since = one.ledger
         await self._pay(one.number % 40 if one.number % 2 else None)
         await self._world.ledgers(3)
         await self._pay(None, begun=True)
@@ -138,7 +141,8 @@ class Events(Outages, Strangers):
 
         async def body(process: Process) -> Any:
             async with process.pool.online():
-                if begun and process.pool.facts.get(SWEEP_FACT) is None:
+                is_under_way = process.pool.facts.get(SWEEP_FACT) is not None
+                if not is_under_way and (begun or self._knows_sweep(process.pool)):
                     return None
                 gathering = process.pool.gathering
                 return await gathering.sweep(await gathering.quote(5_000, world.cold.public_key, memo))
@@ -146,6 +150,11 @@ class Events(Outages, Strangers):
         for address in list(world.active):
             self._touch(address)
         await world.live("wallet", body, fuse=fuse)
+
+    def _knows_sweep(self, pool: Pool) -> bool:
+        """Tell whether a store knows of the last sweep: who asks it for another one gets another one."""
+        purposes = pool.store.all("SELECT purpose FROM intents WHERE kind = 'sweep'")
+        return any(int(purpose.split(":")[1]) >= self._swept_since for (purpose,) in purposes)
 
     async def back_up(self, _: Happening) -> None:
         """The store is backed up."""

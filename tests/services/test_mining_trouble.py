@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from stellar_sdk import Asset
 
 from kalepool.core.records import PailState
 from kalepool.devnet.entries import Trustline
@@ -94,6 +95,44 @@ def test_no_block_is_missed_whatever_a_node_does(tmp_path: Path, faults: NodeFau
         assert len(shift.names(Name.PLANTED, block)) == 4
         assert len(set(shift.names(Name.WORKED, block))) == 4
     assert shift.pool.pails.counts()[PailState.HARVESTED] == 12
+    shift.check_books()
+    shift.pool.close()
+
+
+@pytest.mark.parametrize("ledger", [3, 75, 105], ids=["first-block", "just-planted", "before-the-works"])
+def test_who_sends_for_himself_is_worked_in_the_same_block_and_planted_in_the_next(
+    tmp_path: Path, ledger: int
+) -> None:
+    shift = Shift(tmp_path, farmers=3, neighbours=12)
+    # A payment of XLM that somebody else pays for: nothing of it is in any events of KALE, or of ours.
+    shift.at[ledger] = lambda: shift.pay_himself(1, Asset.native())
+    outcome = shift.mine(2)
+    for block in outcome.blocks:
+        assert len(shift.names(Name.PLANTED, block)) == 3
+        assert len(set(shift.names(Name.WORKED, block))) == 3
+        works = [event.ledger or 0 for event in shift.told(Name.WORKED, block) if not event.reason]
+        assert max(works) - min(works) <= 2  # there is no waiting until what is dead is too old as well
+    shift.check_books()
+    shift.pool.close()
+
+
+def test_what_another_process_has_read_of_a_payment_is_noticed_before_the_next_plants(tmp_path: Path) -> None:
+    plan = FaultPlan(events=(Fault(70, "pause"), Fault(130, "unpause")))
+    shift = Shift(tmp_path, farmers=3, neighbours=12, plan=plan)
+    tasks = []
+
+    async def read() -> None:
+        other = shift.stead.pool("harvest", options=shift.options)
+        async with other.online():
+            await other.reconciler.reconcile()
+        other.close()
+
+    shift.at[80] = lambda: shift.pay_himself(1, Asset(*shift.stead.bench.identity.kale))
+    shift.at[82] = lambda: tasks.append(asyncio.create_task(read()))
+    shift.mine(3)
+    assert tasks[0].done()
+    assert shift.pool.pails.counts()[PailState.HARVESTED] == 9
+    assert not [event.reason for event in shift.told(Name.RETRY) if event.farmer]
     shift.check_books()
     shift.pool.close()
 

@@ -10,13 +10,18 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from stellar_sdk import Asset, Keypair
+
 from kalepool.core.postings import KALE, XLM, account
 from kalepool.devnet.entries import Trustline
 from kalepool.devnet.neighbours import Neighbours
 from kalepool.services.mining import Mining, Outcome
 from kalepool.services.stopping import Goal
 from kalepool.xdr.keys import account_key, trustline_key
+from support.devnet import XLM as ONE_XLM
+from support.devnet import keypair
 from support.farmstead import Farmstead
+from support.vault import PHRASE
 from support.virtual import loop_time, run
 
 if TYPE_CHECKING:
@@ -88,6 +93,17 @@ class Shift:
         assert entry is not None
         self.ledger.put_now(account_key(address), replace(entry, balance=stroops))
         self.before[address] = self.balances(address)
+
+    def pay_himself(self, number: int, asset: Asset) -> None:
+        """Let a farmer send 1 of an asset to himself from his own wallet; a stranger pays the fee."""
+        bench, farmer = self.stead.bench, self.farmers[number]
+        keys = Keypair.from_mnemonic_phrase(PHRASE, index=1_000 + (farmer.wallet_index or 0))
+        stranger = keypair("who pays fees for others")
+        if bench.entry(stranger) is None:
+            self.ledger.create_account(stranger.public_key, 10 * ONE_XLM)
+        envelope = bench.builder(keys).append_payment_op(farmer.address, asset, "1").build()
+        envelope.sign(keys)
+        bench.accept(bench.bump(envelope, stranger))
 
     def again(self) -> Pool:
         """Close the pool, and open it as the next process does."""

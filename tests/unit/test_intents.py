@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kalepool.core.chain import Found, Status, Tip
+from kalepool.core.chain import AccountState, Found, Status, Tip
 from kalepool.core.intents import (
     LEGAL_MOVES,
     Attempt,
@@ -13,6 +13,7 @@ from kalepool.core.intents import (
     check_move,
     judge,
     judge_all,
+    judge_overtaken,
     pail_item,
     pail_of,
 )
@@ -56,6 +57,30 @@ def test_one_attempt_that_may_live_keeps_the_intent_from_being_dead(
     answers: list[Found], verdict: Verdict
 ) -> None:
     assert judge_all([ATTEMPT, ATTEMPT], answers) is verdict
+
+
+def account(sequence: int, ledger: int = 60) -> AccountState:
+    return AccountState("G", 0, 0, sequence, None, None, None, ledger)
+
+
+@pytest.mark.parametrize(
+    ("state", "found", "verdict"),
+    [
+        (account(7), answer(Status.NOT_FOUND, close_time=1), Verdict.DEAD),
+        (account(9, ledger=50), answer(Status.NOT_FOUND, close_time=1, oldest=50), Verdict.DEAD),
+        (account(6), answer(Status.NOT_FOUND, close_time=1), Verdict.OPEN),  # who refuses it lags
+        (None, answer(Status.NOT_FOUND, close_time=1), Verdict.OPEN),
+        (account(7, ledger=61), answer(Status.NOT_FOUND), Verdict.OPEN),  # who does not find it lags
+        (account(7, ledger=49), answer(Status.NOT_FOUND), Verdict.OPEN),
+        (account(7), answer(Status.NOT_FOUND, oldest=51), Verdict.OPEN),  # who does not find it has forgotten
+        (account(7), answer(Status.SUCCESS), Verdict.LANDED),
+        (account(7), answer(Status.FAILED), Verdict.LANDED),
+    ],
+)
+def test_an_attempt_whose_number_is_used_is_dead_once_a_node_that_would_have_it_has_not(
+    state: AccountState | None, found: Found, verdict: Verdict
+) -> None:
+    assert judge_overtaken(ATTEMPT, state, found) is verdict
 
 
 def test_every_state_has_its_moves_and_ends_do_not_move() -> None:

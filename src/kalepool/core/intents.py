@@ -206,6 +206,27 @@ def judge_by_sequence(attempt: Attempt, state: AccountState | None, ledger: int)
     return Verdict.DEAD if state.sequence < attempt.sequence else Verdict.LANDED
 
 
+def judge_overtaken(attempt: Attempt, state: AccountState | None, found: Found) -> Verdict:
+    """Judge an attempt that is refused for its sequence number before its last moment.
+
+    Its account's owner may have sent something with the same number. It is dead once the account has come to that
+    number, and a node that has closed as many ledgers, and still has all since the signing, does not find it.
+
+    Args:
+        attempt: which.
+        state: its source account as read now, or None where it does not exist.
+        found: a node's answer about its inner hash.
+    """
+    if found.status is not Status.NOT_FOUND:
+        return Verdict.LANDED
+    is_used = state is not None and state.sequence >= attempt.sequence
+    has_all = (
+        state is not None
+        and found.tip.oldest_ledger <= attempt.signed_ledger <= state.ledger <= found.tip.ledger
+    )
+    return Verdict.DEAD if is_used and has_all else Verdict.OPEN
+
+
 def plant_purpose(farmer: int, block: int, again: int = 0) -> str:
     """Key of the one plant of a farmer in a block; ``again`` counts those before it that can never land."""
     return f"plant:{farmer}:{block}" + (f":{again}" if again else "")

@@ -85,6 +85,9 @@ class Chronicle:
                 self._accounts.charge(self._means.operator, one.landed.fee_charged)
             if one.state is State.FAILED:
                 self._mistrust(one.intent.kind)
+            elif one.state is State.EXPIRED:
+                # It may have carried a number that its owner used meanwhile: the next would be as dead.
+                self._accounts.outdate()
             for item in one.intent.items:
                 pail = pail_of(item)
                 if pail is None:
@@ -198,7 +201,7 @@ class Chronicle:
 
     def note_others(self, witnessed: Witnessed, look: Look) -> None:
         """Take note of what others did to our accounts."""
-        if witnessed.booked:
+        if witnessed.booked or witnessed.elsewhere:
             self._accounts.outdate()
         if witnessed.missed is not None:
             first, last = witnessed.missed

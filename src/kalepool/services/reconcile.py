@@ -9,6 +9,7 @@ still land.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,7 @@ from kalepool.core.intents import (
     judge,
     judge_all,
     judge_by_sequence,
+    judge_overtaken,
 )
 from kalepool.core.postings import postings_of
 from kalepool.errors import RetryableError
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
     from kalepool.ports import Books, Chain, Journal, Transactions
     from kalepool.services.submit import Submitter
     from kalepool.services.witness import Witness
+
+_BAD_SEQUENCE: Final = "txBAD_SEQ"
+_REPEATABLE: Final = frozenset({Kind.PLANT, Kind.WORK})
+"""Made anew as soon as one is known to be dead: a pail takes one of them. Payments are left alone until they are too old."""
 
 IDLE_LEDGERS: Final = 30
 """While nothing is under way, what others do is read so often: twice a block."""
@@ -158,8 +164,23 @@ class Reconciler:
                 raise
         else:
             closed += self._close(findings)
-        await self._submitter.send_again(findings.open, ledger=findings.ledger)
+        sent = await self._submitter.send_again(findings.open, ledger=findings.ledger)
+        refused = [intent for intent, answer in sent if answer.code == _BAD_SEQUENCE]
+        with suppress(RetryableError):
+            closed += await self._close_overtaken([one for one in refused if one.kind in _REPEATABLE])
         return Observed(closed, witnessed)
+
+    async def _close_overtaken(self, refused: Sequence[Intent]) -> list[Closed]:
+        """Give up what never lands, since its account's owner has used the number: there is time for another."""
+        last = [intent.attempts[-1] for intent in refused]
+        states = await self._chain.accounts([attempt.source for attempt in last])
+        answers = await self._chain.find_all([attempt.inner_hash for attempt in last])
+        dead = [
+            intent
+            for intent, attempt, found in zip(refused, last, answers, strict=True)
+            if judge_overtaken(attempt, states.get(attempt.source), found) is Verdict.DEAD
+        ]
+        return self._give_up(dead, "its account has sent something else with its sequence number")
 
     def _close(self, findings: _Findings) -> list[Closed]:
         closed = self._settle(findings.settled)
@@ -306,8 +327,9 @@ class Reconciler:
             closed.append(Closed(intent, State.FAILED, found.landed, why))
         return closed
 
-    def _give_up(self, intents: Sequence[Intent]) -> list[Closed]:
-        why = "did not land in time, and can never land"
+    def _give_up(
+        self, intents: Sequence[Intent], why: str = "did not land in time, and can never land"
+    ) -> list[Closed]:
         if intents:
             dead = [
                 (intent.number, attempt.number, Verdict.DEAD)

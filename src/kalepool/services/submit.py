@@ -101,7 +101,7 @@ class Submitter:
             results[position] = Submitted(result.order, result.intent, answer)
         return results
 
-    async def send_again(self, intents: Sequence[Intent], *, ledger: int) -> list[SendAnswer]:
+    async def send_again(self, intents: Sequence[Intent], *, ledger: int) -> list[tuple[Intent, SendAnswer]]:
         """Send the last attempt of each intent again, byte for byte, where it is needed.
 
         What a node has taken waits there, and is left alone for ``HELD_LEDGERS``. What none has taken is
@@ -111,6 +111,9 @@ class Submitter:
         Args:
             intents: signed ones that are in no ledger.
             ledger: the last closed ledger.
+
+        Returns:
+            What was sent, with what a node said.
         """
         waiting = [
             intent
@@ -119,7 +122,10 @@ class Submitter:
         ]
         if not waiting:
             return []
-        return await self._send([(intent.number, intent.attempts[-1].envelope) for intent in waiting], ledger)
+        answers = await self._send(
+            [(intent.number, intent.attempts[-1].envelope) for intent in waiting], ledger
+        )
+        return list(zip(waiting, answers, strict=True))
 
     async def _send(self, envelopes: Sequence[tuple[int, bytes]], ledger: int) -> list[SendAnswer]:
         answers = await self._broadcaster.send([envelope for _, envelope in envelopes])

@@ -45,10 +45,12 @@ class Witnessed:
         booked: what others did to our accounts.
         missed: the first and the last ledger that the node could tell nothing of any more, or None. What
             others did there is in no books: chain and books may differ, and a person must know.
+        elsewhere: whether another process has booked since this one last did, and knows what that was.
     """
 
     booked: tuple[External, ...] = ()
     missed: tuple[int, int] | None = None
+    elsewhere: bool = False
 
 
 class Witness:
@@ -81,6 +83,7 @@ class Witness:
         self._payer = payer
         self.ours = ours
         self._debtors = debtors
+        self._left_at: int | None = None  # the ledger that this process would go on with
 
     def next_ledger(self) -> int | None:
         """Give the first ledger that is not booked yet; None before ``begin``."""
@@ -97,8 +100,10 @@ class Witness:
         with self._store.atomic(synced=True):
             # Read here, since another process may have booked meanwhile.
             first = self.next_ledger()
+            elsewhere = self._left_at not in {None, first}
+            self._left_at = first
             if first is None or happenings.last < first:
-                return Witnessed()
+                return Witnessed(elsewhere=elsewhere)
             landed = {
                 tx_hash: one
                 for tx_hash, one in (*happenings.paid.items(), *happenings.others.items())
@@ -117,7 +122,8 @@ class Witness:
             if missed is not None:
                 self.note_unseen(*missed)
             self._facts.put(BOOKED, str(happenings.last))
-        return Witnessed(booked, missed)
+            self._left_at = happenings.last + 1
+        return Witnessed(booked, missed, elsewhere)
 
     def _book_repayments(self, booked: Sequence[External]) -> None:
         debtors = self._debtors()
