@@ -188,7 +188,7 @@ def _check_expired(world: World, where: str, block: int, truth: PailTruth) -> No
     over = world.truth.opened.get(block + 1)
     if block in world.truth.removed or truth.worked is None:
         return
-    if over is not None and world.truth.fair_run(over, truth.live_until) >= _FAIR_LEDGERS:
+    if over is not None and world.truth.fair_run(over, truth.live_until, needs_heirs=True) >= _FAIR_LEDGERS:
         world.violate(f"{where} expired, though it could have been harvested")
     elif any(truth.worked < first and last < truth.live_until - 1 for first, last in world.sweeps):
         # A harvest extends what is so near its end, whether the farm is paused or not.

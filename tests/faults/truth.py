@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from faults.scenario import BLOCK, LEDGER_S
+from kalepool.adapters.store.owners import SILENT_AFTER_S
 from kalepool.core.farm import Pail
 from kalepool.core.postings import KALE, XLM
 from kalepool.xdr.keys import pail_key
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from kalepool.devnet.ledger import ClosedLedger, Ledger, Told
 
 NATIVE = "native"
+_HEIRLESS = int(SILENT_AFTER_S / LEDGER_S) + BLOCK // 4
+"""Ledgers after a death that nobody saw: ten minutes, and until ``mine`` looks."""
 _SIGNS = {"mint": (1,), "burn": (-1,), "transfer": (-1, 1)}
 """What an event does to the balances of its parties; fees are in the results."""
 
@@ -181,10 +185,18 @@ class Truth:
         """
         return not any(ledger in self.troubles for ledger in range(opened - 2, closed - 1))
 
-    def fair_run(self, first: int, last: int) -> int:
-        """Give the longest run of ledgers without trouble between two, both included."""
+    def fair_run(self, first: int, last: int, *, needs_heirs: bool = False) -> int:
+        """Give the longest run of ledgers without trouble between two, both included.
+
+        Args:
+            first: ledger.
+            last: ledger.
+            needs_heirs: whether who died where nobody sees his pid may have left open what is asked about: for ten
+                minutes he may be alive, and nobody takes it over.
+        """
         longest = run = 0
         for ledger in range(first, last + 1):
-            run = 0 if ledger in self.troubles else run + 1
+            is_left = needs_heirs and any(death < ledger <= death + _HEIRLESS for death in self.unseen_deaths)
+            run = 0 if ledger in self.troubles or is_left else run + 1
             longest = max(longest, run)
         return longest
