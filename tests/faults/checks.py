@@ -26,6 +26,8 @@ _LANDS_WITHIN: Final = 14
 """So many ledgers after its signing an attempt has landed, or is too old: it was sent again and again until then."""
 _SENT_AGAIN_WITHIN: Final = 8
 """What is sent again so many ledgers after its signing at the latest can still land, by a queue that loses now and then."""
+_HEIR_WITHIN: Final = 2
+"""Ledgers after which ``mine`` has looked at what a command left that died beside it."""
 _SHORT_HISTORY: Final = 1_000
 _WHOLE_BLOCK: Final = 50
 """A block of fewer ledgers was cut short by a late one, or a machine that slept."""
@@ -107,10 +109,9 @@ def _died_of_age(world: World, intent: Intent) -> bool:
     # Who dies where nobody sees his pid has no heir for ten minutes, and nobody sends again for him.
     if any(ledger in truth.troubles or ledger in truth.unseen_deaths for ledger in ledgers):
         return False
-    # A command that dies beside `mine` has an heir once that looks, which it does when something is due.
-    deaths = [ledger for ledger in ledgers if ledger in truth.lone_deaths]
-    in_time = range(min(deaths, default=0) + 1, last.signed_ledger + _SENT_AGAIN_WITHIN)
-    return not deaths or any(ledger in truth.looks for ledger in in_time)
+    # A command that dies beside `mine` has an heir within a ledger: too late for what was signed long before.
+    last_call = last.signed_ledger + _SENT_AGAIN_WITHIN - _HEIR_WITHIN
+    return not any(ledger in truth.lone_deaths for ledger in ledgers if ledger > last_call)
 
 
 def _check_known(world: World, pool: Pool) -> None:

@@ -71,8 +71,7 @@ class Truth:
         removed: blocks that the farm's owner has removed.
         own_sends: (address, ledger) of each transaction that a farmer sent from his wallet without the pool.
         unseen_deaths: ledgers in which a process was killed whose pid nobody else sees.
-        lone_deaths: ledgers in which a command was killed beside ``mine``, which takes over what is left when it next looks.
-        looks: ledgers in which ``mine`` asked the network something.
+        lone_deaths: ledgers in which a command was killed beside ``mine``, which takes over what is left.
         pail_looks: ledgers in which ``mine`` or ``harvest`` did, who look after pails.
         touched: (address, block) of farmers who were changed by people while it was open.
     """
@@ -95,7 +94,6 @@ class Truth:
     own_sends: set[tuple[str, int]] = field(default_factory=set)
     unseen_deaths: set[int] = field(default_factory=set)
     lone_deaths: set[int] = field(default_factory=set)
-    looks: set[int] = field(default_factory=set)
     pail_looks: set[int] = field(default_factory=set)
     touched: set[tuple[str, int]] = field(default_factory=set)
     _keys: dict[bytes, tuple[str, int]] = field(default_factory=dict)

@@ -137,6 +137,44 @@ def test_what_another_process_has_read_of_a_payment_is_noticed_before_the_next_p
     shift.pool.close()
 
 
+def test_what_a_command_leaves_that_dies_in_the_middle_of_a_block_is_sent_within_two_ledgers(
+    tmp_path: Path,
+) -> None:
+    shift = Shift(tmp_path, farmers=2, neighbours=12)
+    cold = shift.stead.bench.account("cold", kale=0).public_key
+    tasks: list[asyncio.Task[None]] = []
+
+    class Dead(BaseException):
+        pass
+
+    async def sweep_and_die() -> None:
+        other = shift.stead.pool("wallet", options=shift.options)
+
+        async def die(_: Sequence[bytes]) -> None:
+            raise Dead
+
+        other.broadcaster.send = die  # type: ignore[method-assign, assignment]
+        async with other.online():
+            with pytest.raises(Dead):
+                await other.gathering.sweep(await other.gathering.quote(5_000, cold))
+            shift.pool.store.execute("UPDATE owners SET gone = 1 WHERE role = 'wallet'")
+        other.close()
+
+    shift.at[80] = lambda: tasks.append(asyncio.ensure_future(sweep_and_die()))
+    shift.mine(2)
+    tasks[0].result()
+    landed = [
+        closed.sequence
+        for closed in shift.ledger.history
+        for told in closed.transactions
+        if told.transaction.source == shift.farmers[0].address and 80 <= closed.sequence < 100
+    ]
+    assert len(landed) == 1
+    assert landed[0] <= 83
+    shift.check_books()
+    shift.pool.close()
+
+
 def test_a_network_that_stands_still_is_waited_for(tmp_path: Path) -> None:
     plan = FaultPlan(
         events=(

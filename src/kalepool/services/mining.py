@@ -187,7 +187,7 @@ class Mining:
         return now + pause * clock.ledger_seconds
 
     async def _rest(self, until: float, phase: Phase) -> None:
-        """Wait, saving what is found each ledger, unless somebody says stop."""
+        """Wait, saving what is found each ledger, unless somebody says stop or has died with something under way."""
         clock = self._means.clock
         while (now := clock.now()) < until and self._stop.phase is phase:
             if phase is Phase.RUNNING:
@@ -203,6 +203,8 @@ class Mining:
                 for task in waits:
                     task.cancel()
             self._keep()
+            if self._inherits():
+                return
 
     def _tell_of_store(self, reason: str) -> None:
         self._teller.tell_once(reason, Event(Name.RETRY, self._means.clock.now(), reason=reason))
@@ -286,6 +288,10 @@ class Mining:
         return any(
             record.block >= look.snapshot.farm.index for record in self._means.pails.alive(PailState.PLANTED)
         )
+
+    def _inherits(self) -> bool:
+        """Tell whether something is under way that is this process's, or was left by one that has died."""
+        return bool(self._means.journal.open_intents(mine=False)) and self._moving(*Kind)
 
     @staticmethod
     def _is_unseen(look: Look) -> bool:
