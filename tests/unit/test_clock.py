@@ -106,6 +106,14 @@ def test_who_sees_the_first_ledgers_late_or_early_takes_no_real_network_for_a_sl
         assert -world.ledger_seconds - 1 < world.error < 0.01
 
 
+def test_two_ledgers_seen_at_once_tell_nothing_of_a_rate() -> None:
+    world = World()
+    for ledger in range(4):
+        world.clock.observe(100 + ledger, GENESIS + 5 * ledger)
+    assert world.clock.rate == 1.0
+    assert world.clock.now() == GENESIS + 15
+
+
 def test_a_slow_local_network_is_known_after_some_ledgers() -> None:
     world = World(speed=0.5)
     world.go_on(120)

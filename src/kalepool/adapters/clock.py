@@ -169,14 +169,17 @@ def _pairs(seen: Sequence[_Seen]) -> list[tuple[_Seen, _Seen]]:
 
 def _rate(pairs: Sequence[tuple[_Seen, _Seen]]) -> float:
     """Give the rate that pairs of ledgers tell of; 1 where they may be of a real network."""
-    slowest = statistics.median(_per_second(late, early, late.at - early.since) for early, late in pairs)
-    fastest = statistics.median(_per_second(late, early, late.since - early.at) for early, late in pairs)
-    if slowest > _REAL_TIME[1] or (fastest < _REAL_TIME[0] and len(pairs) >= _SLOW_PAIRS):
-        return statistics.median(_per_second(late, early, late.at - early.at) for early, late in pairs)
+    apart = [(early, late) for early, late in pairs if late.at > early.at]
+    if not apart:
+        return 1.0
+    slowest = statistics.median(_per_second(early, late, late.at - early.since) for early, late in apart)
+    fastest = statistics.median(_per_second(early, late, late.since - early.at) for early, late in apart)
+    if slowest > _REAL_TIME[1] or (fastest < _REAL_TIME[0] and len(apart) >= _SLOW_PAIRS):
+        return statistics.median(_per_second(early, late, late.at - early.at) for early, late in apart)
     return 1.0
 
 
-def _per_second(late: _Seen, early: _Seen, seconds: float) -> float:
+def _per_second(early: _Seen, late: _Seen, seconds: float) -> float:
     return (late.close_time - early.close_time) / seconds if seconds > 0 else math.inf
 
 
