@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _CALM_LEDGERS: Final = BLOCK + 30
 _STOP_LEDGERS: Final = 2 * BLOCK
-_LONGEST_WAITS: Final = 70
+_LONGEST_WAITS: Final = 130
 _PAYOUTS: Final = 4
 
 
@@ -57,7 +57,8 @@ async def sweep_up(world: World) -> None:
         await world.ledgers(1)
         if not world.scenario.neighbours:
             world.events.stranger_plants()
-    # Who was killed where nobody sees his pid is believed to live for ten minutes.
+    # Who was killed where nobody sees his pid is believed to live for ten minutes; where the clock was set back to
+    # before his last sign of life, for ten minutes around that.
     for _ in range(_LONGEST_WAITS):
         await world.ledgers(2)
         if isinstance(await world.harvest(), Swept):
