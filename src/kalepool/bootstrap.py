@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from kalepool.services.channels import Sources
     from kalepool.services.errands import Errands
     from kalepool.services.exiting import Exiting
+    from kalepool.services.foreign import ForeignHarvests
     from kalepool.services.funding import Funding
     from kalepool.services.gathering import Gathering
     from kalepool.services.grinding import Grinder
@@ -488,8 +489,16 @@ class Pool:
             self.submitter,
             self.addresses.operator,
             self.witness,
-            self._remember_harvest,
+            harvested=self._remember_harvest,
+            foreign=self.foreign,
         )
+
+    @cached_property
+    def foreign(self) -> ForeignHarvests:
+        """Remembers harvests that others began."""
+        from kalepool.services.foreign import ForeignHarvests  # noqa: PLC0415
+
+        return ForeignHarvests(self.farmers, self.chain, self.memory)
 
     def _remember_harvest(self, intent: Intent, landed: Landed) -> None:
         from kalepool.services.harvesting import remember  # noqa: PLC0415
@@ -850,7 +859,7 @@ class Pool:
             farmers=self.farmers,
             terms=self.terms_book,
             settling=self.settling,
-            memory=self.memory,
+            foreign=self.foreign,
             books=self.books,
             journal=self.journal,
             channels=self.channels,

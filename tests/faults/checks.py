@@ -144,7 +144,7 @@ def _check_pails(world: World, pool: Pool) -> None:
                 unseen.add(address)
             world.counts["not paid back"] += record.lost > 0
         if record is not None and record.state is PailState.EXPIRED and _is_unwatched(world, truth):
-            # Nothing on the chain tells it from one that died: its Block is gone too, and a mint names no pail.
+            # Nothing that is left tells it from one that died: its Block is gone too.
             world.counts["harvested by others, and looked at too late"] += 1
             unseen.add(address)
             continue
@@ -158,8 +158,8 @@ def _check_pails(world: World, pool: Pool) -> None:
 
 
 def _is_unwatched(world: World, truth: PailTruth) -> bool:
-    """Tell whether a stranger harvested a pail, and nobody of ours looked before its life was over."""
-    if not truth.is_by_stranger or truth.ended is None:
+    """Tell whether a stranger harvested a pail where no node could tell of it, and nobody of ours looked in time."""
+    if not truth.is_by_stranger or truth.ended is None or truth.ended not in world.unseen:
         return False
     return not any(ledger in world.truth.pail_looks for ledger in range(truth.ended, truth.live_until + 1))
 

@@ -253,10 +253,11 @@ def test_events_that_leave_us_out_only_delay_what_asking_settles(house: House) -
     them.send(them.plants([STAKE] * 3, seconds=30))
     intents = house.open_intents()
     change(house, "getEvents", blind)
-    for _ in range(6):
+    for _ in range(HELD_LEDGERS - 1):
         house.pool.close()
         assert house.reconcile(look(them)) == []
     assert asked(house) == 0
+    # Sent again, they are refused: their numbers are used, and by whom is asked.
     house.pool.close()
     closed = house.reconcile(look(them))
     assert asked(house) == 3

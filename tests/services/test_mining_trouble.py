@@ -8,14 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from stellar_sdk import Asset
+from stellar_sdk import Asset, Keypair
 
 from kalepool.core.records import PailState
 from kalepool.devnet.entries import Trustline
 from kalepool.devnet.faults import Event as Fault
 from kalepool.devnet.faults import FaultPlan, NodeFaults
+from kalepool.devnet.ledger import LedgerSettings
 from kalepool.services.events import Name
 from kalepool.xdr.keys import trustline_key
+from support.devnet import work_arguments
 from support.mining import Shift
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kalepool.core.chain import Snapshot
+    from kalepool.core.farmers import Farmer
 
 
 @pytest.mark.parametrize("ledger", [3, 20, 50, 57, 62])
@@ -173,6 +176,41 @@ def test_what_a_command_leaves_that_dies_in_the_middle_of_a_block_is_sent_within
     assert landed[0] <= 83
     shift.check_books()
     shift.pool.close()
+
+
+@pytest.mark.parametrize("ledger", [20, 3], ids=["worked-by-us", "planted-by-us"])
+def test_a_pail_that_a_stranger_harvested_while_nobody_looked_is_no_lost_one_though_its_life_is_over(
+    tmp_path: Path, ledger: int
+) -> None:
+    shift = Shift(tmp_path, farmers=2, neighbours=12, settings=LedgerSettings(temporary_ttl=200))
+    bench, (lucky, other) = shift.stead.bench, shift.farmers
+    shift.at[ledger] = shift.kill
+    with pytest.raises(asyncio.CancelledError):
+        shift.mine()
+    stranger, named = bench.account("stranger"), Keypair.from_public_key(lucky.address)
+    bench.close(3)
+    pail = bench.pail(lucky.address, 0)
+    assert pail is not None
+    if pail.zeros is None:
+        bench.land(bench.call(stranger, bench.kale, "work", work_arguments(named, bench.proof(named))))
+    before = bench.kale_of(lucky.address)
+    bench.close(70)
+    assert bench.land(bench.harvest(named, 0, stranger)).result.is_success
+    bench.close(200)
+    shift.crash()
+    shift.mine(1)
+    first, second = shift.pool.pails.in_blocks(0, 0)
+    assert (first.farmer, first.state) == (lucky.number, PailState.HARVESTED)
+    assert (first.reward or 0) + first.stake == bench.kale_of(lucky.address) - before - _mined(shift, lucky)
+    assert (second.farmer, second.state) == (other.number, PailState.EXPIRED)
+    shift.check_books()
+    shift.pool.close()
+
+
+def _mined(shift: Shift, farmer: Farmer) -> int:
+    """Give what a farmer's later pails brought."""
+    later = shift.pool.pails.of_farmer(farmer.number, 1, 2**31)
+    return sum(record.reward or 0 for record in later if record.state is PailState.HARVESTED)
 
 
 def test_a_network_that_stands_still_is_waited_for(tmp_path: Path) -> None:

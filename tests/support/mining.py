@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kalepool.bootstrap import Pool
     from kalepool.config import Value
     from kalepool.devnet.faults import FaultPlan
+    from kalepool.devnet.ledger import LedgerSettings
     from kalepool.services.events import Event, Name
 
 _T = TypeVar("_T")
@@ -59,9 +60,10 @@ class Shift:
         operator_xlm: int = 10_000,
         options: Mapping[str, Value] | None = None,
         kale: int = 100,
+        settings: LedgerSettings | None = None,
     ) -> None:
         self.folder = folder
-        self.stead = Farmstead(folder, plan=plan, operator_xlm=operator_xlm)
+        self.stead = Farmstead(folder, settings, plan, operator_xlm=operator_xlm)
         self.ledger = self.stead.bench.ledger
         if neighbours:
             Neighbours(self.ledger, neighbours)

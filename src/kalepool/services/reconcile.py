@@ -37,8 +37,12 @@ if TYPE_CHECKING:
     from kalepool.core.evidence import Window
     from kalepool.core.intents import Attempt, Intent
     from kalepool.ports import Books, Chain, Journal, Transactions
+    from kalepool.services.foreign import ForeignHarvests
     from kalepool.services.submit import Submitter
     from kalepool.services.witness import Witness
+
+_ABOUT_NOW: Final = 2
+"""Ledgers by which the node that tells of events may be behind the one that gave a snapshot."""
 
 _BAD_SEQUENCE: Final = "txBAD_SEQ"
 _REPEATABLE: Final = frozenset({Kind.PLANT, Kind.WORK})
@@ -104,6 +108,7 @@ class Reconciler:
         witness: books what others do, from the same events; None where that is not wanted.
         harvested: remembers what a harvest that landed has paid, in the transaction that settles it: nobody
             else would tell after a crash. None where that is not wanted.
+        foreign: remembers harvests of others, before what they moved is booked. None where that is not wanted.
     """
 
     def __init__(
@@ -115,7 +120,9 @@ class Reconciler:
         submitter: Submitter,
         payer: str,
         witness: Witness | None = None,
+        *,
         harvested: Callable[[Intent, Landed], None] | None = None,
+        foreign: ForeignHarvests | None = None,
     ) -> None:
         self._journal = journal
         self._books = books
@@ -125,6 +132,7 @@ class Reconciler:
         self._payer = payer
         self._witness = witness
         self._harvested = harvested
+        self._foreign = foreign
         self._window: Window | None = None
 
     async def reconcile(self, snapshot: Snapshot | None = None) -> list[Closed]:
@@ -171,16 +179,23 @@ class Reconciler:
         return Observed(closed, witnessed)
 
     async def _close_overtaken(self, refused: Sequence[Intent]) -> list[Closed]:
-        """Give up what never lands, since its account's owner has used the number: there is time for another."""
+        """Close what is refused since its number is used: by itself, unseen, or by its account's owner.
+
+        Of the latter nothing lands any more, and there may be time for another.
+        """
         last = [intent.attempts[-1] for intent in refused]
         states = await self._chain.accounts([attempt.source for attempt in last])
         answers = await self._chain.find_all([attempt.inner_hash for attempt in last])
-        dead = [
-            intent
-            for intent, attempt, found in zip(refused, last, answers, strict=True)
-            if judge_overtaken(attempt, states.get(attempt.source), found) is Verdict.DEAD
-        ]
-        return self._give_up(dead, "its account has sent something else with its sequence number")
+        findings = _Findings()
+        for intent, attempt, found in zip(refused, last, answers, strict=True):
+            verdict = judge_overtaken(attempt, states.get(attempt.source), found)
+            if verdict is Verdict.DEAD:
+                findings.dead.append(intent)
+            elif verdict is Verdict.LANDED:
+                self._sort(intent, [(attempt, found)], findings)
+        closed = self._settle(findings.settled) + self._book_failed(findings.failed)
+        why = "its account has sent something else with its sequence number"
+        return closed + self._give_up(findings.dead, why)
 
     def _close(self, findings: _Findings) -> list[Closed]:
         closed = self._settle(findings.settled)
@@ -201,9 +216,20 @@ class Reconciler:
         if since is None:
             return Witnessed(), False
         holders = self._witness.ours() if self._witness is not None else ()
-        happenings = await self._chain.happenings(since, self._payer, holders)
-        self._window = widened(self._window, happenings)
-        return self._witness.book(happenings) if self._witness is not None else Witnessed(), True
+        until = 0 if snapshot is None else snapshot.ledger
+        witnessed = Witnessed()
+        while True:
+            happenings = await self._chain.happenings(since, self._payer, holders)
+            self._window = widened(self._window, happenings)
+            if self._witness is not None:
+                if self._foreign is not None:
+                    await self._foreign.take(self._witness.fresh(happenings))
+                witnessed = witnessed.and_then(self._witness.book(happenings))
+            # After long silence events fill more than is read at once. What they tell comes before what a
+            # snapshot shows: a pail that is not there has died, unless they say that somebody harvested it.
+            if happenings.last >= until - _ABOUT_NOW or happenings.last < since:
+                return witnessed, True
+            since = happenings.last + 1
 
     async def _unread(self, signed: Sequence[Intent], snapshot: Snapshot | None) -> int | None:
         """Give the first ledger to be read; None where none need be."""

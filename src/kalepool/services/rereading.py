@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kalepool.core.bookings import Booking
-from kalepool.core.chain import Status
 from kalepool.core.farmers import Custody, FarmerState
 from kalepool.core.postings import KALE
 from kalepool.core.readback import Party, match, return_key
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from kalepool.core.chain import AccountState, Landed
     from kalepool.core.readback import Returned
     from kalepool.ports import Books, Chain, Channels, Farmers, Journal
-    from kalepool.services.remembering import Memory
+    from kalepool.services.foreign import ForeignHarvests
     from kalepool.services.settling import Settling, TermsBook
 
 _CREATED_BITS = 32
@@ -73,7 +72,7 @@ class Rereader:
         farmers: on whose account.
         terms: where they agreed to be paid.
         settling: says first what is owed.
-        memory: takes harvests that were unknown here.
+        foreign: takes harvests that were unknown here.
         books: what is owed, and where what was paid is booked.
         journal: knows which transactions are known.
         channels: that send.
@@ -89,7 +88,7 @@ class Rereader:
         farmers: Farmers,
         terms: TermsBook,
         settling: Settling,
-        memory: Memory,
+        foreign: ForeignHarvests,
         books: Books,
         journal: Journal,
         channels: Channels,
@@ -101,7 +100,7 @@ class Rereader:
         self._farmers = farmers
         self._terms = terms
         self._settling = settling
-        self._memory = memory
+        self._foreign = foreign
         self._books = books
         self._journal = journal
         self._channels = channels
@@ -123,7 +122,7 @@ class Rereader:
         since = min((one.closed_at for one in paid.values()), default=0)
         claimed = self._journal.claimed(paid, since) if paid else set()
         unknown = {tx_hash: one for tx_hash, one in paid.items() if tx_hash not in claimed}
-        await self._take_harvests(unknown)
+        await self._foreign.take(unknown)
         self._settling.settle()
         keys = [
             return_key(tx_hash, place) for tx_hash, one in unknown.items() for place in range(len(one.moves))
@@ -154,17 +153,6 @@ class Rereader:
             doubts,
             {address: state.sequence for address, state in states.items()},
         )
-
-    async def _take_harvests(self, unknown: Mapping[str, Landed]) -> None:
-        """Remember which pails unknown transactions have harvested, and what of it was reward: both are exact."""
-        minted = [
-            tx_hash for tx_hash, one in unknown.items() if any(move.kind == "mint" for move in one.moves)
-        ]
-        numbers = {one.address: one.number for one in self._farmers.all()}
-        for found in await self._chain.find_all(minted):
-            keys = [(numbers[address], block) for address, block in found.harvests if address in numbers]
-            if keys and found.status is Status.SUCCESS:
-                self._memory.settle(keys, [move.amount for move in found.moves if move.kind == "mint"])
 
     async def _read_events(
         self, first: int, tip: int

@@ -52,6 +52,11 @@ class Witnessed:
     missed: tuple[int, int] | None = None
     elsewhere: bool = False
 
+    def and_then(self, later: Witnessed) -> Witnessed:
+        """Give both, what was booked first before what was booked after it."""
+        missed = self.missed or later.missed
+        return Witnessed(self.booked + later.booked, missed, self.elsewhere or later.elsewhere)
+
 
 class Witness:
     """Books what others do.
@@ -93,6 +98,11 @@ class Witness:
     def begin(self, ledger: int) -> None:
         """Begin with the ledger after this one; what came before it is not booked."""
         self._facts.put(BOOKED, str(ledger))
+
+    def fresh(self, happenings: Happenings) -> dict[str, Landed]:
+        """Give what others did, of the ledgers read now, that is not booked yet."""
+        first = self.next_ledger() or 0
+        return {tx_hash: one for tx_hash, one in happenings.others.items() if one.ledger >= first}
 
     def book(self, happenings: Happenings) -> Witnessed:
         """Book what is not yet: of the ledgers read now, those after the last one booked."""

@@ -1,0 +1,53 @@
+"""Harvests that no intent of ours began: a stranger's, or our own of before a restore."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kalepool.core.chain import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kalepool.core.chain import AssetMove, Landed
+    from kalepool.ports import Chain, Farmers
+    from kalepool.services.remembering import Memory
+
+
+class ForeignHarvests:
+    """Remembers which of our pails they have paid, and what: a pail that is gone, and could have died since, does not tell.
+
+    Args:
+        farmers: whose pails are remembered.
+        chain: tells what a transaction called.
+        memory: of pails.
+    """
+
+    def __init__(self, farmers: Farmers, chain: Chain, memory: Memory) -> None:
+        self._farmers = farmers
+        self._chain = chain
+        self._memory = memory
+
+    async def take(self, landed: Mapping[str, Landed]) -> None:
+        """Remember the harvests among transactions that the journal does not know; once or again, all the same.
+
+        Args:
+            landed: by outer hash, hex; of those that minted nothing for our farmers nothing is asked.
+
+        Raises:
+            RetryableError: when no node can tell.
+        """
+        numbers = {one.address: one.number for one in self._farmers.all()}
+        minted = [
+            tx_hash for tx_hash, one in landed.items() if any(_is_mint(move, numbers) for move in one.moves)
+        ]
+        for found in await self._chain.find_all(minted):
+            keys = [(numbers[address], block) for address, block in found.harvests if address in numbers]
+            mints = [move.amount for move in found.moves if _is_mint(move, numbers)]
+            if keys and found.status is Status.SUCCESS:
+                self._memory.settle(keys, mints)
+
+
+def _is_mint(move: AssetMove, numbers: Mapping[str, int]) -> bool:
+    """Tell whether it paid one of ours: in one call somebody may harvest for others too."""
+    return move.kind == "mint" and not numbers.keys().isdisjoint(move.parties)
