@@ -78,6 +78,7 @@ CHANCES = st.builds(
     fails=st.sampled_from([0, 20]),
     unsettled=st.sampled_from([0, 0, 5]),
     unpaid=st.sampled_from([0, 50, 100]),
+    short=st.sampled_from([0, 0, 30]),
 )
 
 
@@ -121,6 +122,22 @@ def test_everything_told_is_the_same_before_and_after(
         roll(store)
         assert past.told() == told
         assert roll(store) == 0 or past.told() == told
+
+
+def test_a_stake_that_was_paid_back_short_is_told_the_same_when_its_day_is_folded(
+    store: Store, past: Past
+) -> None:
+    past.live(2, Chances(short=100))
+    past.live(78, WELL)
+    told = past.told()
+    short = store.value("SELECT sum(lost) FROM pails")
+    assert short > 0
+    roll(store)
+    assert folded(store, 1) >= {40}
+    assert store.value("SELECT sum(lost) FROM pails") == 0
+    assert verify(store) == []
+    assert past.told() == told
+    assert sum(line.stake_unpaid for line in past.reports.lines(By.FARMER, None)) == short
 
 
 def test_old_pails_are_folded_and_young_ones_kept(store: Store, past: Past) -> None:

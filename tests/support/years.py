@@ -26,6 +26,7 @@ from kalepool.core.intents import (
     pail_item,
     plant_purpose,
 )
+from kalepool.core.pails import paid as paid_back
 from kalepool.core.postings import BURNED, FEES, KALE, MINTED, XLM, account
 from kalepool.core.records import BlockRecord, PailRecord, PailState
 from kalepool.core.reports import DAY_S, By
@@ -63,6 +64,7 @@ class Chances:
     fails: int = 0
     unsettled: int = 0
     unpaid: int = 0
+    short: int = 0
 
 
 class Past:
@@ -152,12 +154,13 @@ class Past:
             self.pails.record([record])
         if end is PailState.HARVESTED:
             reward = self.chance.randrange(10**9)
-            minted = (
-                [(MINTED, KALE, -stake - reward), (wallet, KALE, stake + reward)] if stake + reward else []
-            )
+            came = stake + reward
+            if chances.short and self._comes(chances.short):
+                came = self.chance.randrange(stake + 1)
+            minted = [(MINTED, KALE, -came), (wallet, KALE, came)] if came else []
             purpose = f"harvest:{number}:{block}"
             self.send(Kind.HARVEST, purpose, [(number, block)], minted, at + 400)
-            record = replace(record, state=end, reward=reward)
+            record = paid_back(record, came)
         else:
             record = replace(record, state=end, why="" if end is PailState.PLANTED else "a slow node")
         self.pails.record([record])
@@ -231,7 +234,10 @@ class Past:
         lost = [one for one in pails if one.state in (PailState.FORFEITED, PailState.EXPIRED)]
         kept = (
             *(sum(one.reward or 0 for one in pails), *sums),
-            *(sum(one.stake for one in planted), sum(one.stake for one in lost), len(planted), len(lost)),
+            sum(one.stake for one in planted),
+            sum(one.stake for one in lost),
+            len(planted),
+            len(lost),
         )
         names = ("reward", "fee", "pool", "share", "compensated", "stake", "stake_lost", "planted", "lost")
         days = [[getattr(day, name) for name in names] for day in self.histories.days(number)]

@@ -14,6 +14,7 @@ from kalepool.adapters.store import (
     money_tables,
     pail_tables,
     plan_tables,
+    total_views,
 )
 from kalepool.adapters.store.schema import APPLICATION_ID, STATEMENTS
 from kalepool.errors import ConfigError
@@ -73,6 +74,13 @@ def life_of_agreements(db: Database) -> None:
     for statement in life_tables.STATEMENTS:
         db.conn.execute(statement)
     life_tables.remember_lives(db.conn)
+
+
+@STEPS(name="8 folded stakes whole")
+def folded_stakes_whole(db: Database) -> None:
+    """Count the whole stake of a folded pail that was paid back short."""
+    for statement in total_views.STATEMENTS:
+        db.conn.execute(statement)
 
 
 def migrate(store: Store, steps: Migrations = STEPS, *, stop_before: str | None = None) -> int:

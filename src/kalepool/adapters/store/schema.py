@@ -12,7 +12,7 @@ from typing import Final
 APPLICATION_ID: Final = 0x4B414C45
 """Marks the file as ours in its header: the letters KALE."""
 
-VERSION: Final = 7
+VERSION: Final = 8
 """The newest schema version this program knows; ``PRAGMA user_version`` of a store."""
 
 _HOME: Final = (
