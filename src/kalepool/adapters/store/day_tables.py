@@ -1,4 +1,4 @@
-"""Version 5, first part: pails summed by farmer and day, kept in step with every later change.
+"""Version 6, first part: pails summed by farmer and day, kept in step with every later change.
 
 ``days`` says which blocks are summed, in order and without a gap: a block belongs to the first day whose
 ``last_block`` is not below it. So pails beyond the last one are read one by one, and all before as sums.

@@ -1,4 +1,4 @@
-"""Version 5, second part: the doors through which old detail leaves, each with its checks and its receipt.
+"""Version 6, second part: the doors through which old detail leaves, each with its checks and its receipt.
 
 Nothing can be deleted by itself. What leaves goes through one of three statements, and the database does the
 rest in the same statement or refuses it: a posting that goes adds itself to its account's day, so that no sum
