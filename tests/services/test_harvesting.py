@@ -216,6 +216,9 @@ def test_a_harvest_that_pays_back_less_than_the_stake_is_booked_as_it_was_paid(
     assert pool.books.balances("compensation") == {}
     total = pool.reporting.report(By.FARMER, "all").total
     assert (total.returned, total.stake_unpaid) == (came, STAKE - came)
+    statement = pool.stating.state(farmer.name, until=0.0)
+    assert statement.crops[0].transaction
+    assert statement.lost == STAKE - came
     assert verify(pool.store) == []
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from kalepool.core.farm import Block
 from kalepool.core.farmers import Custody, Farmer, FarmerState, Terms
+from kalepool.core.pails import paid
 from kalepool.core.postings import KALE
 from kalepool.core.records import BlockRecord, PailRecord, PailState
 from kalepool.core.shares import COMPENSATION, Loss
@@ -60,6 +61,11 @@ class Desk:
         worked = replace(planted, state=PailState.WORKED, gap=2, zeros=3)
         over = replace(worked, state=PailState.HARVESTED, reward=reward)
         self.pool.pails.record([planted, worked, over])
+
+    def unseen(self, farmer: Farmer, index: int, came: int, stake: int = 50) -> None:
+        planted = PailRecord(farmer.number, index, PailState.PLANTED, stake, 100)
+        worked = replace(planted, state=PailState.WORKED, gap=2, zeros=3)
+        self.pool.pails.record([planted, worked, paid(worked, came)])
 
     def lost(self, farmer: Farmer, index: int, stake: int = 50, why: str = "") -> None:
         planted = PailRecord(farmer.number, index, PailState.PLANTED, stake, 100)
@@ -195,3 +201,17 @@ def test_a_pail_alive_or_never_planted_is_not_settled(desk: Desk) -> None:
     )
     assert desk.settling().settle().pails == 0
     assert desk.settling().explain("ada") == []
+
+
+def test_a_statement_counts_what_of_each_stake_did_not_come_back(desk: Desk) -> None:
+    """A stranger's harvest has no transaction of ours, and a reason says nothing of a loss."""
+    ada = desk.add()
+    desk.lost(ada, 7, 50, "its block ended without a work")
+    desk.unseen(ada, 8, 1_000, stake=50)
+    desk.unseen(ada, 9, 20, stake=50)
+    planted = PailRecord(ada.number, 10, PailState.PLANTED, 50, 100)
+    why = "worked and harvested between two looks"
+    desk.pool.pails.record([planted, replace(planted, state=PailState.HARVESTED, reward=0, why=why)])
+    statement = desk.pool.stating.state("ada", until=0.0)
+    assert [crop.stake_lost for crop in statement.crops] == [50, 0, 30, 0]
+    assert statement.lost == 80

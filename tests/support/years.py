@@ -235,7 +235,7 @@ class Past:
         kept = (
             *(sum(one.reward or 0 for one in pails), *sums),
             sum(one.stake for one in planted),
-            sum(one.stake for one in lost),
+            sum(one.stake_lost for one in pails),
             len(planted),
             len(lost),
         )

@@ -147,6 +147,7 @@ def _tables(statement: Statement) -> list[_Table]:
             "harvested",
             "lost",
             "stake",
+            "of it lost",
             "reward",
             "fee",
             "pool",
@@ -155,7 +156,7 @@ def _tables(statement: Statement) -> list[_Table]:
             "day",
         )
         title = "Earlier days, in KALE: their pails are not kept one by one"
-        tables.append(_Table(title, headings, 9, [_day(day) for day in statement.days], hashes=False))
+        tables.append(_Table(title, headings, 10, [_day(day) for day in statement.days], hashes=False))
     return tables
 
 
@@ -164,14 +165,15 @@ def _crop(crop: Crop) -> tuple[str, ...]:
     became = crop.transaction
     if crop.why:
         paid = f"; {format_amount(crop.compensated)} compensated" if crop.compensated else ""
-        became = f"{crop.state}: {crop.why}{paid}"
+        by = f"; {crop.transaction}" if crop.transaction else ""
+        became = f"{crop.state}: {crop.why}{paid}{by}"
     opened = instant(crop.at) if crop.at else "-"
     return (str(crop.block), *map(format_amount, amounts), opened, became or str(crop.state))
 
 
 def _day(day: FoldedDay) -> tuple[str, ...]:
     counts = (day.planted, day.harvested, day.lost)
-    amounts = (day.stake, day.reward, day.fee, day.pool, day.share, day.compensated)
+    amounts = (day.stake, day.stake_lost, day.reward, day.fee, day.pool, day.share, day.compensated)
     return (*map(str, counts), *map(format_amount, amounts), instant(day.at)[:10])
 
 

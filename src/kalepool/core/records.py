@@ -86,6 +86,11 @@ class PailRecord:
     why: str = ""
     lost: int = 0
 
+    @property
+    def stake_lost(self) -> int:
+        """Stroops of the stake that will never come back, whatever the pail ended as."""
+        return self.stake if self.state in (PailState.FORFEITED, PailState.EXPIRED) else self.lost
+
 
 @dataclass(frozen=True, slots=True)
 class PailTotal:

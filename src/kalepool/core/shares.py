@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 from kalepool.core.amounts import MAX_I64, stroops
 from kalepool.core.farmers import BPS, Custody
 from kalepool.core.postings import EXTERNAL, KALE, account
-from kalepool.core.records import PailState
 from kalepool.errors import UsageError
 
 if TYPE_CHECKING:
@@ -189,8 +188,7 @@ def loss_of(record: PailRecord, custody: Custody) -> Loss | None:
     the pool's. Known are: a self-custody farmer, who planted himself at his own moment; and reasons that
     begin with ``network:``, written where the network was seen to stand still.
     """
-    gone = record.stake if record.state in (PailState.FORFEITED, PailState.EXPIRED) else record.lost
-    if not gone:
+    if not record.stake_lost:
         return None
     if custody is Custody.WATCHED:
         return Loss.FARMER

@@ -38,19 +38,21 @@ class Crop:
         at: network time when its block opened, Unix seconds; 0 where unknown.
         state: harvested, forfeited or expired.
         stake: what was planted.
+        stake_lost: of it, what did not come back.
         reward: what the harvest paid beside it.
         fee: of the reward, to the platform. ``share`` and ``pool`` likewise, to him and to the pool.
         share: his.
         pool: the pool's.
         compensated: what the pool owed him for a lost stake.
         transaction: hash of the harvest, hex; empty where a stranger harvested, or it was not.
-        why: the reason of a loss, for people.
+        why: the reason of a loss, for people; may be empty.
     """
 
     block: int
     at: float
     state: PailState
     stake: int
+    stake_lost: int
     reward: int
     fee: int
     share: int
@@ -70,7 +72,7 @@ class FoldedDay:
         harvested: of these, harvested.
         lost: of these, forfeited or expired.
         stake: of all of them.
-        stake_lost: of those lost.
+        stake_lost: of it, what did not come back, be it that the farm paid back less.
         reward: what the harvests paid beside the stakes. ``fee``, ``share`` and ``pool`` are its parts.
         fee: to the platform.
         share: his.
@@ -122,9 +124,8 @@ class Statement:
 
     @property
     def lost(self) -> int:
-        """Stakes that were lost, stroops."""
-        crops = sum(crop.stake for crop in self.crops if not crop.transaction and crop.why)
-        return crops + sum(day.stake_lost for day in self.days)
+        """Stakes that did not come back, stroops: those of pails that were lost, and what harvests paid back short."""
+        return self.total("stake_lost")
 
     def total(self, field: str) -> int:
         """Add a field that days and crops have up over all of them."""

@@ -73,6 +73,7 @@ def _crop(line: Explained, at: float, transaction: str) -> Crop:
         at=at,
         state=record.state,
         stake=record.stake,
+        stake_lost=record.stake_lost,
         reward=record.reward or 0,
         fee=0 if parts is None else parts.fee,
         share=0 if parts is None else parts.farmer,

@@ -57,8 +57,8 @@ class StoreHistories:
         )
         losses = self._turned(owed(Claim.COMPENSATION, farmer), "received")
         rows = self._store.all(
-            "SELECT day, planted, harvested, forfeited + expired, staked, stake_forfeited + stake_expired, reward "
-            "FROM pail_days WHERE farmer = ? AND folded = 1 ORDER BY day",
+            "SELECT day, planted, harvested, forfeited + expired, staked, "
+            "stake_forfeited + stake_expired + stake_unpaid, reward FROM pail_days WHERE farmer = ? AND folded = 1 ORDER BY day",
             (farmer,),
         )
         return [
