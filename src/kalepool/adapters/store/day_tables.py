@@ -44,6 +44,12 @@ NAMES: Final = ", ".join(MEASURES)
 DAY_OF: Final = "(SELECT day FROM days WHERE last_block >= {block} ORDER BY last_block LIMIT 1)"
 """The day a summed block counts to; NULL where it is not summed yet."""
 
+IN_DAY: Final = (
+    "block BETWEEN (1 + coalesce((SELECT max(last_block) FROM days WHERE day < {day}), -1)) "
+    "AND (SELECT last_block FROM days WHERE day = {day})"
+)
+"""Whether a block is one of a day's."""
+
 
 def of(row: str, *, wrap: str = "{}") -> str:
     """Write what a row adds, one expression for each name."""

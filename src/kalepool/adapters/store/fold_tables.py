@@ -12,22 +12,26 @@ from __future__ import annotations
 
 from typing import Final
 
-from kalepool.adapters.store.day_tables import DAY_OF, MEASURES
+from kalepool.adapters.store.day_tables import DAY_OF, IN_DAY, MEASURES
 from kalepool.core.upkeep import LEAST_KEEP_DAYS
 
 BRIEF_DAYS: Final = 8
 """How long transactions and shares are kept at full length: a day more than nodes tell of what landed."""
 
 KINDS: Final = "'plant', 'work', 'harvest'"
-_OVER: Final = "'settled', 'failed', 'expired'"
+"""Intents that leave: they are about pails alone."""
+
+OVER: Final = "'settled', 'failed', 'expired'"
+"""States of intents that will not change any more."""
+
 _NEWEST_DAY: Final = "(SELECT timestamp / 86400 FROM blocks ORDER BY block DESC LIMIT 1)"
 
 BRIEF_BLOCK: Final = f"coalesce((SELECT last_block FROM days WHERE day < {_NEWEST_DAY} - {BRIEF_DAYS} ORDER BY day DESC LIMIT 1), -1)"
 """The last block whose transactions and shares may be kept in brief."""
 
-_KEY_FARMER: Final = "CAST(substr({key}, 1 + instr({key}, ':')) AS INTEGER)"
-_KEY_BLOCK: Final = "CAST(replace({key}, rtrim({key}, '0123456789'), '') AS INTEGER)"
-"""Of ``share:N:BLOCK``, ``loss:N:BLOCK`` and ``pail:N:BLOCK``."""
+KEY_FARMER: Final = "CAST(substr({key}, 1 + instr({key}, ':')) AS INTEGER)"
+KEY_BLOCK: Final = "CAST(replace({key}, rtrim({key}, '0123456789'), '') AS INTEGER)"
+"""Farmer's number and block of ``share:N:BLOCK``, ``loss:N:BLOCK`` and ``pail:N:BLOCK``."""
 
 SHARE_LIKE: Final = "intent IS NULL AND (key GLOB 'share:*' OR key GLOB 'loss:*')"
 LINES: Final = (
@@ -36,12 +40,8 @@ LINES: Final = (
 )
 """The postings of an entry in brief."""
 
-_FIRST: Final = "(1 + coalesce((SELECT max(last_block) FROM days WHERE day < {row}.day), -1))"
-_LAST: Final = "(SELECT last_block FROM days WHERE day = {row}.day)"
-_HIS: Final = (
-    f"farmer = NEW.farmer AND block BETWEEN {_FIRST.format(row='NEW')} AND {_LAST.format(row='NEW')}"
-)
-_SPAN: Final = f"block BETWEEN {_FIRST.format(row='NEW')} AND {_LAST.format(row='NEW')}"
+_SPAN: Final = IN_DAY.format(day="NEW.day")
+_HIS: Final = f"farmer = NEW.farmer AND {_SPAN}"
 _ITS_BLOCKS: Final = (
     f"block IN (SELECT block FROM blocks WHERE {_SPAN} UNION SELECT block FROM pails WHERE {_HIS})"
 )
@@ -119,7 +119,7 @@ _BOOKS: Final = (
     WHEN NOT EXISTS (
         SELECT 1 FROM entries WHERE key = NEW.key AND at = NEW.at AND why = NEW.why AND {SHARE_LIKE}
             AND {LINES.format(entry="number")} = NEW.postings
-            AND {_KEY_BLOCK.format(key="key")} <= {BRIEF_BLOCK}
+            AND {KEY_BLOCK.format(key="key")} <= {BRIEF_BLOCK}
     )
     BEGIN SELECT RAISE(ABORT, 'an entry cannot be shortened so'); END
     """,
@@ -134,8 +134,8 @@ _BOOKS: Final = (
     f"""
     CREATE TRIGGER brief_entries_leave_with_their_pail BEFORE DELETE ON brief_entries
     WHEN NOT EXISTS (
-        SELECT 1 FROM pail_days WHERE folded = 1 AND farmer = {_KEY_FARMER.format(key="OLD.key")}
-            AND day = {DAY_OF.format(block=_KEY_BLOCK.format(key="OLD.key"))}
+        SELECT 1 FROM pail_days WHERE folded = 1 AND farmer = {KEY_FARMER.format(key="OLD.key")}
+            AND day = {DAY_OF.format(block=KEY_BLOCK.format(key="OLD.key"))}
     )
     BEGIN SELECT RAISE(ABORT, 'the books are not rewritten'); END
     """,
@@ -162,17 +162,17 @@ _JOURNAL: Final = (
     """,
     # The highest sequence number signed for an account among attempts that have left.
     "CREATE TABLE brief_sequences (source TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-    f"CREATE INDEX intents_to_shorten ON intents (number) WHERE kind IN ({KINDS}) AND state IN ({_OVER})",
+    f"CREATE INDEX intents_to_shorten ON intents (number) WHERE kind IN ({KINDS}) AND state IN ({OVER})",
     f"""
     CREATE TRIGGER the_door_opens_for_what_is_over BEFORE INSERT ON door
     WHEN NOT EXISTS (
-        SELECT 1 FROM intents WHERE number = NEW.intent AND kind IN ({KINDS}) AND state IN ({_OVER})
+        SELECT 1 FROM intents WHERE number = NEW.intent AND kind IN ({KINDS}) AND state IN ({OVER})
             AND number < (SELECT max(number) FROM intents)
     )
         OR NOT EXISTS (SELECT 1 FROM intent_items WHERE intent = NEW.intent)
         OR EXISTS (
             SELECT 1 FROM intent_items WHERE intent = NEW.intent
-                AND (item NOT GLOB 'pail:*' OR {_KEY_BLOCK.format(key="item")} > {BRIEF_BLOCK})
+                AND (item NOT GLOB 'pail:*' OR {KEY_BLOCK.format(key="item")} > {BRIEF_BLOCK})
         )
     BEGIN SELECT RAISE(ABORT, 'an intent is never forgotten'); END
     """,
@@ -182,7 +182,7 @@ _JOURNAL: Final = (
     BEGIN
         INSERT INTO door VALUES (1, OLD.number);
         INSERT INTO brief_intents
-            SELECT {_KEY_FARMER.format(key="item")}, {_KEY_BLOCK.format(key="item")}, OLD.number, OLD.kind, OLD.state,
+            SELECT {KEY_FARMER.format(key="item")}, {KEY_BLOCK.format(key="item")}, OLD.number, OLD.kind, OLD.state,
                 (SELECT json_extract(outer_hashes, '$[#-1]') FROM attempts
                     WHERE attempts.intent = OLD.number AND verdict = 'landed'),
                 coalesce((SELECT sum(stroops) FROM fee_shares
@@ -192,7 +192,7 @@ _JOURNAL: Final = (
                             JOIN entries ON entries.key = 'failed:' || inner_hash
                             WHERE attempts.intent = OLD.number
                     )
-                    AND block = {_KEY_BLOCK.format(key="item")} AND farmer = {_KEY_FARMER.format(key="item")}
+                    AND block = {KEY_BLOCK.format(key="item")} AND farmer = {KEY_FARMER.format(key="item")}
                 ), 0)
             FROM intent_items WHERE intent = OLD.number;
         INSERT INTO brief_sequences

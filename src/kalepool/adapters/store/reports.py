@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from kalepool.adapters.store.day_tables import MEASURES
+from kalepool.adapters.store.fold_tables import KEY_BLOCK, KEY_FARMER
 from kalepool.adapters.store.owners import is_dead, look_up
 from kalepool.adapters.store.pails import StorePails
 from kalepool.adapters.store.processes import is_alive
@@ -68,20 +69,15 @@ _Row: TypeAlias = tuple[Any, ...]
 
 
 # Losses are few and stand together under their keys, loss:FARMER:BLOCK, so they are read by themselves.
-_LOSSES: Final = """
-    SELECT
-        CAST(substr(key, 6) AS INTEGER) AS farmer,
-        CAST(substr(key, 6 + instr(substr(key, 6), ':')) AS INTEGER) AS block,
-        stroops
+_LOSSES: Final = f"""
+    SELECT {KEY_FARMER.format(key="key")} AS farmer, {KEY_BLOCK.format(key="key")} AS block, stroops
     FROM entries JOIN postings ON entry = number
     WHERE key GLOB 'loss:*' AND account GLOB 'owed:compensation:*'
     UNION ALL SELECT
-        CAST(substr(brief_entries.key, 6) AS INTEGER),
-        CAST(substr(brief_entries.key, 6 + instr(substr(brief_entries.key, 6), ':')) AS INTEGER),
-        line.value ->> 2
+        {KEY_FARMER.format(key="brief_entries.key")}, {KEY_BLOCK.format(key="brief_entries.key")}, line.value ->> 2
     FROM brief_entries, json_each(postings) AS line
     WHERE brief_entries.key GLOB 'loss:*' AND line.value ->> 0 GLOB 'owed:compensation:*'
-"""
+"""  # noqa: S608 - fixed words
 _COMPENSATED: Final = {
     By.FARMER: "SELECT farmer, sum(stroops) FROM losses WHERE block >= ? GROUP BY 1",
     By.DAY: "SELECT timestamp / 86400, sum(stroops) FROM losses LEFT JOIN blocks USING (block) "

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from kalepool.adapters.store.day_tables import ADD_FEES, ADD_UP, NAMES, of
-from kalepool.adapters.store.fold_tables import BRIEF_BLOCK, KINDS, LINES, SHARE_LIKE, UNPAID
+from kalepool.adapters.store.day_tables import ADD_FEES, ADD_UP, IN_DAY, NAMES, of
+from kalepool.adapters.store.fold_tables import BRIEF_BLOCK, KEY_BLOCK, KINDS, LINES, OVER, SHARE_LIKE, UNPAID
 from kalepool.core.reports import DAY_S
 from kalepool.core.upkeep import Rolled
 from kalepool.errors import InternalError
@@ -29,7 +29,6 @@ FOLDED_EVERY: Final = 12
 _PAILS_AT_ONCE: Final = 2_000
 _INTENTS_AT_ONCE: Final = 16
 _ENTRIES_AT_ONCE: Final = 50
-_OVER: Final = "'settled', 'failed', 'expired'"
 
 _TO_SUM: Final = """
     SELECT block, timestamp / 86400 FROM blocks
@@ -50,19 +49,18 @@ _SUM_FEES: Final = f"""
 # Numbers follow time, so only the oldest are looked at: what comes after a few that must stay must stay too.
 _INTENTS: Final = f"""
     SELECT number FROM (
-        SELECT number FROM intents WHERE kind IN ({KINDS}) AND state IN ({_OVER}) ORDER BY number LIMIT ?1
+        SELECT number FROM intents WHERE kind IN ({KINDS}) AND state IN ({OVER}) ORDER BY number LIMIT ?1
     ) WHERE number < (SELECT max(number) FROM intents)
         AND EXISTS (SELECT 1 FROM intent_items WHERE intent = number)
         AND NOT EXISTS (
             SELECT 1 FROM intent_items WHERE intent = number AND (
-                item NOT GLOB 'pail:*'
-                OR CAST(replace(item, rtrim(item, '0123456789'), '') AS INTEGER) > ?2
+                item NOT GLOB 'pail:*' OR {KEY_BLOCK.format(key="item")} > ?2
             )
         )
 """
 _ENTRIES: Final = f"""
     SELECT number FROM (SELECT number, key FROM entries WHERE {SHARE_LIKE} ORDER BY number LIMIT ?1)
-    WHERE CAST(replace(key, rtrim(key, '0123456789'), '') AS INTEGER) <= ?2
+    WHERE {KEY_BLOCK.format(key="key")} <= ?2
 """
 _SHORTEN: Final = f"""
     INSERT INTO brief_entries SELECT key, at, why, {LINES.format(entry="number")} FROM entries
@@ -75,13 +73,7 @@ _FOLDABLE: Final = """
         AND day < (SELECT timestamp / 86400 FROM blocks ORDER BY block DESC LIMIT 1) - ?
 """
 _UNPAID: Final = f"SELECT {UNPAID.format(row='one')} FROM pail_days AS one WHERE day = ? AND farmer = ?"
-_UNSETTLED: Final = """
-    SELECT EXISTS (
-        SELECT 1 FROM unsettled WHERE block BETWEEN
-            1 + coalesce((SELECT max(last_block) FROM days WHERE day < ?1), -1)
-            AND (SELECT last_block FROM days WHERE day = ?1) AND farmer = ?2
-    )
-"""
+_UNSETTLED: Final = f"SELECT EXISTS (SELECT 1 FROM unsettled WHERE {IN_DAY.format(day='?1')} AND farmer = ?2)"
 # Pails leave the table, and the copies of it in memory hold none so old: nobody asks for them any more.
 _FOLD: Final = "UPDATE pail_days SET folded = 1 WHERE day = ? AND farmer = ?"
 _START: Final = (-1, -1)
