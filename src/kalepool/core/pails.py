@@ -169,7 +169,7 @@ def paid(record: PailRecord, minted: int) -> PailRecord:
             fallen below zero: the farm's owner removed a Block in which pails stood, and it was made anew.
     """
     lost = max(record.stake - max(minted, 0), 0)
-    why = f"network: the farm paid back {format_amount(lost)} KALE less than the stake" if lost else ""
+    why = f"{Loss.NETWORK}: the farm paid back {format_amount(lost)} KALE less than the stake" if lost else ""
     reward = max(minted - record.stake, 0)
     return replace(record, state=PailState.HARVESTED, reward=reward, why=why, lost=lost)
 
