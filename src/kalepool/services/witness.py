@@ -158,9 +158,7 @@ class Witness:
         """Book XLM that others sent to the payer; what an intent of ours sends out is its own to book."""
         opened = self._opened(self._payer)
         fresh = {key: one for key, one in lumens.items() if one.ledger >= first and one.ledger > opened}
-        if not fresh:
-            return
-        claimed = self._journal.claimed(fresh, min(one.closed_at for one in fresh.values()))
+        claimed = self._claimed(fresh)
         self._books.post_all(
             [
                 Booking(
@@ -189,7 +187,8 @@ class Witness:
         if first is not None and self._facts.get(UNREAD) is None:
             self._facts.put(UNREAD, str(first))
 
-    def _claimed(self, landed: Mapping[str, Landed]) -> set[str]:
+    def _claimed(self, landed: Mapping[str, Landed | LumenMoves]) -> set[str]:
+        """Give those of these transactions that intents of ours began."""
         if not landed:
             return set()
         return self._journal.claimed(landed, min(one.closed_at for one in landed.values()))
