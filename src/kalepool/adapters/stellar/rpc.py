@@ -254,7 +254,7 @@ class RpcClient:
 
     def distrust(self, name: str) -> None:
         """Let a node rest for long that said what was not true, and count its word no more until then."""
-        node = {node.name: node for node in self._nodes}[name]
+        node = self._named(name)
         node.ledger, node.trouble = None, "what it said was not true"
         node.pace.rest(self._monotonic(), self._settings.distrust_s)
 
@@ -265,7 +265,7 @@ class RpcClient:
             RetryableError: when that is too far behind the others, or further on than the
                 network can have come since it was last seen, and no other node says so too.
         """
-        node = {node.name: node for node in self._nodes}[answer.node]
+        node = self._named(answer.node)
         if self._is_leap(ledger):
             node.leap = ledger
             if self._is_alone(node, ledger):
@@ -283,6 +283,9 @@ class RpcClient:
                 f"the node {answer.node} is {reference - ledger} ledgers behind the others",
                 hint="try again, or configure another node",
             )
+
+    def _named(self, name: str) -> _Node:
+        return next(node for node in self._nodes if node.name == name)
 
     def _is_leap(self, ledger: int) -> bool:
         if self._reached is None:
