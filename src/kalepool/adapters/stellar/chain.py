@@ -48,12 +48,10 @@ class StellarChain:
         self._prices = prices
         self._network = network
         self._index: int | None = None
-        self._following: _Question | None = (
-            None  # what events are likely to be asked for after the next snapshot
-        )
-        self._ahead: tuple[int, _Question, Happenings] | None = (
-            None  # after so many requests a snapshot brought it
-        )
+        # What events are likely to be asked for after the next snapshot.
+        self._following: _Question | None = None
+        # What a snapshot brought along, after so many requests.
+        self._ahead: tuple[int, _Question, Happenings] | None = None
 
     async def check_network(self) -> None:
         """Insist that the nodes are on our network.
