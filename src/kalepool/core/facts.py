@@ -28,14 +28,11 @@ LAST_BACKUP: Final = "backup:last"
 DELAYS: Final = "inclusion-delays"
 """Ledgers that the latest plants and works took to land, the oldest first, parted by spaces."""
 
-
 POOL_READINGS: Final = "liquidity-pool"
 """What the liquidity pool told lately, as ``core.prices.Readings`` writes it."""
 
-
 FEES_PAID: Final = "fees-paid"
 """What the latest calls of each kind cost, in thousandths of what the model says."""
-
 
 HASH_RATE: Final = "hash-rate"
 """Hashes a second that the machine did lately, a whole number."""
