@@ -23,7 +23,6 @@ from support.devnet import KALE
 
 if TYPE_CHECKING:
     from kalepool.core.farmers import Farmer
-    from kalepool.services.exiting import ExitQuote
 
 START = 100 * KALE
 REWARDS = st.sampled_from([0, 1, 2, 9_999, 10_001, KALE, 7 * KALE + 3, 90_071_992_547_409])
@@ -135,7 +134,7 @@ class Money(RuleBasedStateMachine):
 
     @rule(place=PLACES)
     def ask_to_leave(self, place: int) -> None:
-        self.box.play(self.begin(self.box.farmers[place].name))
+        self.box.ask_to_leave(self.box.farmers[place])
 
     @rule(place=PLACES, cut=st.none() | st.tuples(st.integers(0, 1), st.booleans()))
     def leave(self, place: int, cut: tuple[int, bool] | None) -> None:
@@ -145,7 +144,7 @@ class Money(RuleBasedStateMachine):
             self.box.crash()
             self.box.cut_wire(cut[0], before=cut[1])
         try:
-            self.box.play(self.advance(self.box.farmers[place].name))
+            self.box.advance(self.box.farmers[place])
         except PowerCutError:
             self.box.crash()
 
@@ -153,7 +152,7 @@ class Money(RuleBasedStateMachine):
     @precondition(lambda self: self.box.farmers)
     def stay_after_all(self, place: int) -> None:
         if self.farmer(place).state is FarmerState.EXITING:
-            self.box.play(self.cancel(self.box.farmers[place].name))
+            self.box.stay(self.box.farmers[place])
 
     # What must hold
 
@@ -188,7 +187,7 @@ class Money(RuleBasedStateMachine):
             self.box.payout()
             for farmer in self.box.farmers:
                 if self.box.pool.farmers.get(farmer.name).state is FarmerState.EXITING:
-                    assert self.box.play(self.advance(farmer.name)).done
+                    assert self.box.advance(farmer).done
             self.box.payout()
             owed = {name: n for (name, _), n in self.box.pool.books.balances().items() if OWED in name and n}
             assert owed == {}
@@ -211,18 +210,6 @@ class Money(RuleBasedStateMachine):
         assert isinstance(entry.value, Trustline)
         limit = 2**63 - 1 if room is None else entry.value.balance + room
         self.box.bench.ledger.put_now(key, replace(entry.value, limit=limit))
-
-    async def begin(self, name: str) -> None:
-        async with self.box.online():
-            self.box.pool.exiting.begin(name)
-
-    async def advance(self, name: str) -> ExitQuote:
-        async with self.box.online():
-            return await self.box.pool.exiting.advance(name)
-
-    async def cancel(self, name: str) -> None:
-        async with self.box.online():
-            await self.box.pool.exiting.cancel(name)
 
 
 TestMoney = Money.TestCase

@@ -31,11 +31,6 @@ def box(tmp_path: Path) -> Iterator[Cashbox]:
     box.pool.close()
 
 
-async def look(box: Cashbox) -> None:
-    async with box.online() as pool:
-        await pool.errands.clear()
-
-
 async def adopt(box: Cashbox) -> Adoption:
     async with box.online() as pool:
         wanted = await pool.adopting.plan()
@@ -43,22 +38,11 @@ async def adopt(box: Cashbox) -> Adoption:
         return wanted
 
 
-async def differences(box: Cashbox) -> int:
-    async with box.online() as pool:
-        return len((await pool.adopting._compare()).differences)
-
-
 def opened(box: Cashbox) -> Farmer:
     """Give a farmer whose balance is in the books, and who is owed something."""
     (farmer,) = box.add(1)
-    box.play(look(box))
-
-    async def open_books() -> None:
-        async with box.online() as pool:
-            states = await pool.chain.accounts([farmer.address, box.stead.operator])
-            pool.openings.take(states.values(), at=pool.clock.now())
-
-    box.play(open_books())
+    box.look()
+    box.open_books()
     assert box.pool.facts.get(opening(farmer.address)) is not None
     box.harvest(farmer, 7, KALE)
     box.pool.settling.settle()
@@ -76,19 +60,19 @@ def deposit(box: Cashbox, address: str, stroops: int) -> None:
 
 def test_unseen_ledgers_are_accounted_for_once_and_no_claim_moves(box: Cashbox) -> None:
     farmer = opened(box)
-    assert box.play(differences(box)) == 0
+    assert box.compare().differences == ()
     deposit(box, farmer.address, 3 * KALE)
     box.bench.close(60)
-    box.play(look(box))
+    box.look()
     unseen = box.pool.facts.get(UNSEEN)
     assert unseen is not None
-    assert box.play(differences(box)) == 1
+    assert len(box.compare().differences) == 1
     claims = box.owed(Claim.FARMER, farmer), box.owed(Claim.POOL, farmer)
     wanted = box.play(adopt(box))
     assert [(one.who, (one.chain or 0) - one.books) for one in wanted.differences] == [
         (farmer.name, 3 * KALE)
     ]
-    assert box.play(differences(box)) == 0
+    assert box.compare().differences == ()
     books = box.pool.books
     assert books.balance(account(farmer.address), KALE_NAME) == box.wallet(farmer)
     assert books.balance(EXTERNAL, KALE_NAME) <= -3 * KALE
@@ -102,32 +86,32 @@ def test_unseen_ledgers_are_accounted_for_once_and_no_claim_moves(box: Cashbox) 
 def test_the_operators_own_kale_is_compared_and_adopted_too(box: Cashbox) -> None:
     box.bench.ledger.give_kale(box.stead.operator, KALE)
     opened(box)
-    assert box.play(differences(box)) == 0
+    assert box.compare().differences == ()
     deposit(box, box.stead.operator, 5 * KALE)
     box.bench.close(60)
     wanted = box.play(adopt(box))
     assert [(one.who, one.asset, (one.chain or 0) - one.books) for one in wanted.differences] == [
         ("operator", KALE_NAME, 5 * KALE)
     ]
-    assert box.play(differences(box)) == 0
+    assert box.compare().differences == ()
 
 
 def test_ledgers_that_a_node_still_has_are_not_made_up(box: Cashbox) -> None:
     farmer = opened(box)
     deposit(box, farmer.address, KALE)
     box.bench.close(60)
-    box.play(look(box))
+    box.look()
     box.pool.facts.put(UNSEEN, f"1-{box.bench.ledger.latest.sequence}")
     with pytest.raises(RejectedError, match="can still be read"):
         box.play(adopt(box))
-    assert box.play(differences(box)) == 1
+    assert len(box.compare().differences) == 1
 
 
 def test_the_latest_of_several_spans_decides_whichever_was_noted_last(box: Cashbox) -> None:
     farmer = opened(box)
     deposit(box, farmer.address, KALE)
     box.bench.close(60)
-    box.play(look(box))
+    box.look()
     box.pool.facts.put(UNSEEN, f"1-{box.bench.ledger.latest.sequence} 1-2")
     with pytest.raises(RejectedError, match="can still be read"):
         box.play(adopt(box))

@@ -18,7 +18,7 @@ from kalepool.core.shares import shared, split
 from kalepool.errors import InternalError
 from kalepool.services.onboarding import Change
 from kalepool.services.settling import BrokenSealError
-from support.cashbox import HALF, Cashbox
+from support.cashbox import HALF_AT_ONCE, Cashbox
 from support.devnet import KALE
 from support.mining import Shift
 from support.store import HOME
@@ -26,10 +26,6 @@ from support.store import HOME
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from kalepool.services.exiting import ExitQuote
-
-AT_ONCE = replace(HALF, exit_delay_h=0)
 
 
 @pytest.fixture
@@ -39,27 +35,12 @@ def box(tmp_path: Path) -> Iterator[Cashbox]:
     box.pool.close()
 
 
-async def begin(box: Cashbox, name: str) -> None:
-    async with box.online() as pool:
-        pool.exiting.begin(name)
-
-
-async def advance(box: Cashbox, name: str) -> ExitQuote:
-    async with box.online() as pool:
-        return await pool.exiting.advance(name)
-
-
-async def cancel(box: Cashbox, name: str) -> None:
-    async with box.online() as pool:
-        await pool.exiting.cancel(name)
-
-
 def test_an_exit_is_recorded_with_who_and_when_and_sealed(box: Cashbox) -> None:
-    (farmer,) = box.add(1, terms=AT_ONCE)
-    box.play(begin(box, farmer.name))
-    box.play(cancel(box, farmer.name))
-    box.play(begin(box, farmer.name))
-    assert box.play(advance(box, farmer.name)).done
+    (farmer,) = box.add(1, terms=HALF_AT_ONCE)
+    box.ask_to_leave(farmer)
+    box.stay(farmer)
+    box.ask_to_leave(farmer)
+    assert box.advance(farmer).done
     lived = box.pool.farmers.life(farmer.number)
     assert [(step.place, step.became, step.who) for step in lived] == [
         (1, Life.ACTIVE, "test"),
@@ -75,39 +56,36 @@ def test_an_exit_is_recorded_with_who_and_when_and_sealed(box: Cashbox) -> None:
 
 
 def test_a_wish_to_leave_that_was_put_into_the_store_pays_nobody_out(box: Cashbox) -> None:
-    forged, good = box.add(2, terms=AT_ONCE)
+    forged, good = box.add(2, terms=HALF_AT_ONCE)
     box.pool.farmers.move(
         forged.number, FarmerState.EXITING, who="thief", asked_at=1, seal=lambda _: bytes(32)
     )
     with pytest.raises(BrokenSealError, match="does not carry this vault's seal"):
-        box.play(advance(box, forged.name))
-    box.play(begin(box, good.name))
+        box.advance(forged)
+    box.ask_to_leave(good)
 
-    async def advance_all() -> list[ExitQuote]:
-        async with box.online() as pool:
-            return await pool.exiting.advance_all()
-
-    assert [(quote.done, bool(quote.refused)) for quote in box.play(advance_all())] == [
+    quotes = box.once(lambda pool: pool.exiting.advance_all())
+    assert [(quote.done, bool(quote.refused)) for quote in quotes] == [
         (False, True),
         (True, False),
     ]
     assert box.wallet(forged) == 100 * KALE
-    box.play(cancel(box, forged.name))
+    box.stay(forged)
     assert box.pool.farmers.get(forged.name).state is FarmerState.ACTIVE
 
 
 def test_a_wish_that_was_taken_back_cannot_be_put_in_again(box: Cashbox) -> None:
-    (farmer,) = box.add(1, terms=AT_ONCE)
-    box.play(begin(box, farmer.name))
+    (farmer,) = box.add(1, terms=HALF_AT_ONCE)
+    box.ask_to_leave(farmer)
     wish = box.pool.farmers.life(farmer.number)[-1]
-    box.play(cancel(box, farmer.name))
+    box.stay(farmer)
     assert wish.seal is not None
     seal = wish.seal
     box.pool.farmers.move(
         farmer.number, FarmerState.EXITING, who="thief", asked_at=wish.asked_at, seal=lambda _: seal
     )
     with pytest.raises(BrokenSealError):
-        box.play(advance(box, farmer.name))
+        box.advance(farmer)
 
 
 def test_the_life_of_an_agreement_is_not_rewritten_and_moves_legally(box: Cashbox) -> None:

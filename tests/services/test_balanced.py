@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,15 +9,12 @@ import pytest
 from kalepool.adapters.store.verify import verify
 from kalepool.core.postings import KALE as KALE_NAME
 from kalepool.core.postings import XLM
-from kalepool.services.comparing import Comparison, compare
-from support.cashbox import HALF, Cashbox, PowerCutError
+from support.cashbox import HALF_AT_ONCE, Cashbox, PowerCutError
 from support.devnet import KALE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-AT_ONCE = replace(HALF, exit_delay_h=0)
 
 
 @pytest.fixture
@@ -26,17 +22,6 @@ def box(tmp_path: Path) -> Iterator[Cashbox]:
     box = Cashbox(tmp_path)
     yield box
     box.pool.close()
-
-
-async def _open(box: Cashbox) -> None:
-    async with box.online() as pool:
-        addresses = [box.stead.operator, *(farmer.address for farmer in box.farmers)]
-        pool.openings.take((await pool.chain.accounts(addresses)).values(), at=pool.clock.now())
-
-
-async def _compare(box: Cashbox) -> Comparison:
-    async with box.online() as pool:
-        return await compare(pool.books, pool.farmers, pool.facts, pool.chain, box.stead.operator)
 
 
 async def _leave_and_withdraw(box: Cashbox, name: str, bank: str) -> None:
@@ -48,8 +33,8 @@ async def _leave_and_withdraw(box: Cashbox, name: str, bank: str) -> None:
 
 
 def test_books_and_network_agree_after_payouts_an_exit_a_crash_and_withdrawals(box: Cashbox) -> None:
-    farmers = box.add(20, terms=AT_ONCE)
-    box.play(_open(box))
+    farmers = box.add(20, terms=HALF_AT_ONCE)
+    box.open_books()
     for index in (7, 8):
         for farmer in farmers:
             box.harvest(farmer, index, 10 * KALE + farmer.number)
@@ -64,11 +49,11 @@ def test_books_and_network_agree_after_payouts_an_exit_a_crash_and_withdrawals(b
     bank = box.bench.account("bank", kale=0).public_key
     box.play(_leave_and_withdraw(box, farmers[0].name, bank))
     box.harvest(farmers[1], 10, 5)
-    compared = box.play(_compare(box))
+    compared = box.compare()
     assert (compared.compared, compared.differences, compared.unbooked) == (22, (), 0)
     assert verify(box.pool.store) == []
     box.payout()
-    assert box.play(_compare(box)).differences == ()
+    assert box.compare().differences == ()
     assert verify(box.pool.store) == []
 
 

@@ -11,7 +11,7 @@ from kalepool.core.farmers import Custody, Farmer, FarmerState
 from kalepool.core.records import PailRecord, PailState
 from kalepool.core.shares import Claim
 from kalepool.errors import UnresolvedError, UsageError
-from support.cashbox import HALF, Cashbox, PowerCutError
+from support.cashbox import HALF_AT_ONCE, POOLS, REWARD, SHARE, Cashbox, PowerCutError
 from support.devnet import KALE, XLM
 
 if TYPE_CHECKING:
@@ -20,36 +20,12 @@ if TYPE_CHECKING:
 
     from kalepool.services.exiting import ExitQuote
 
-REWARD = 10 * KALE
-SHARE, POOLS = 45 * KALE // 10, 55 * KALE // 10
-AT_ONCE = replace(HALF, exit_delay_h=0)
-
 
 @pytest.fixture
 def box(tmp_path: Path) -> Iterator[Cashbox]:
     box = Cashbox(tmp_path)
     yield box
     box.pool.close()
-
-
-async def _leave(box: Cashbox, name: str) -> ExitQuote:
-    async with box.online():
-        box.pool.exiting.begin(name)
-        return await box.pool.exiting.advance(name)
-
-
-def leave(box: Cashbox, farmer: Farmer) -> ExitQuote:
-    return box.play(_leave(box, farmer.name))
-
-
-async def _quote(box: Cashbox, name: str) -> ExitQuote:
-    async with box.online():
-        return await box.pool.exiting.quote(name)
-
-
-async def _cancel(box: Cashbox, name: str) -> Farmer:
-    async with box.online():
-        return await box.pool.exiting.cancel(name)
 
 
 def check_left(box: Cashbox, farmer: Farmer, his: int = 100 * KALE + SHARE, pools: int = POOLS) -> None:
@@ -62,13 +38,13 @@ def check_left(box: Cashbox, farmer: Farmer, his: int = 100 * KALE + SHARE, pool
 
 
 def test_who_leaves_gets_principal_and_share_and_the_pool_its_part(box: Cashbox) -> None:
-    (farmer,) = box.add(1, terms=AT_ONCE)
+    (farmer,) = box.add(1, terms=HALF_AT_ONCE)
     box.harvest(farmer, 7, REWARD)
-    before = box.play(_quote(box, farmer.name))
+    before = box.once(lambda pool: pool.exiting.quote(farmer.name))
     assert (before.principal, before.share, before.pool, before.waits) == (100 * KALE, SHARE, POOLS, ())
     assert farmer.terms.payout is not None
     payout = box.bench.entry(farmer.terms.payout)
-    done = leave(box, farmer)
+    done = box.leave(farmer)
     assert done.done
     assert bytes.fromhex(done.transaction)
     check_left(box, farmer)
@@ -84,58 +60,58 @@ def test_who_leaves_gets_principal_and_share_and_the_pool_its_part(box: Cashbox)
 
 def test_the_delay_is_waited_out_in_network_time(box: Cashbox) -> None:
     (farmer,) = box.add(1)
-    waiting = leave(box, farmer)
+    waiting = box.leave(farmer)
     assert not waiting.done
     assert [why.startswith("the agreed delay ends in 24.0 h") for why in waiting.waits] == [True]
     box.bench.close_until(box.bench.ledger.latest.close_time + 24 * 3_600)
     box.bench.close()
-    assert leave(box, farmer).done
+    assert box.leave(farmer).done
     check_left(box, farmer, 100 * KALE, 0)
 
 
 def test_open_pails_are_waited_for(box: Cashbox) -> None:
-    (farmer,) = box.add(1, terms=AT_ONCE)
+    (farmer,) = box.add(1, terms=HALF_AT_ONCE)
     planted = PailRecord(farmer.number, 9, PailState.PLANTED, KALE, 100)
     box.pool.pails.record([planted])
-    assert "1 pails are open, the last of block 9" in leave(box, farmer).waits[0]
+    assert "1 pails are open, the last of block 9" in box.leave(farmer).waits[0]
     box.pool.pails.record([replace(planted, state=PailState.FORFEITED)])
-    assert leave(box, farmer).done
+    assert box.leave(farmer).done
 
 
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("left", [0, 1])
 def test_a_crash_at_any_send_ends_it_once(box: Cashbox, left: int, before: bool) -> None:
-    (farmer,) = box.add(1, terms=AT_ONCE)
+    (farmer,) = box.add(1, terms=HALF_AT_ONCE)
     box.harvest(farmer, 7, REWARD)
     box.cut_wire(left, before=before)
     with pytest.raises(PowerCutError):
-        leave(box, farmer)
+        box.leave(farmer)
     box.crash()
-    assert leave(box, farmer).done
+    assert box.leave(farmer).done
     check_left(box, farmer)
-    assert leave(box, farmer).done
+    assert box.leave(farmer).done
 
 
 def test_a_dead_payout_address_holds_and_burns_nothing(box: Cashbox) -> None:
-    dead = replace(AT_ONCE, payout=box.pool.vault.channel(19))
+    dead = replace(HALF_AT_ONCE, payout=box.pool.vault.channel(19))
     (farmer,) = box.add(1, payout=False, terms=dead)
     box.harvest(farmer, 7, REWARD)
-    assert leave(box, farmer).waits == ("the payout address does not exist on the network",)
+    assert box.leave(farmer).waits == ("the payout address does not exist on the network",)
     assert box.wallet(farmer) == 100 * KALE + REWARD
     assert box.pool.farmers.get(farmer.name).state is FarmerState.EXITING
     alive = box.bench.account("alive", kale=0).public_key
     box.agree(farmer, replace(dead, payout=alive), 20)
-    assert leave(box, farmer).done
+    assert box.leave(farmer).done
     assert box.kale(alive) == 100 * KALE + SHARE
 
 
 def test_without_a_payout_address_it_waits_for_one(box: Cashbox) -> None:
-    (farmer,) = box.add(1, payout=False, terms=AT_ONCE)
-    assert "no payout address" in leave(box, farmer).waits[0]
+    (farmer,) = box.add(1, payout=False, terms=HALF_AT_ONCE)
+    assert "no payout address" in box.leave(farmer).waits[0]
 
 
 def test_a_deposit_in_the_last_moment_stops_it_and_it_ends_the_next_time(box: Cashbox) -> None:
-    (farmer,) = box.add(1, terms=AT_ONCE)
+    (farmer,) = box.add(1, terms=HALF_AT_ONCE)
 
     async def deposit() -> ExitQuote:
         async with box.online():
@@ -154,38 +130,38 @@ def test_a_deposit_in_the_last_moment_stops_it_and_it_ends_the_next_time(box: Ca
     stopped = box.play(deposit())
     assert not stopped.done
     assert "did not land" in stopped.waits[0]
-    assert leave(box, farmer).done
+    assert box.leave(farmer).done
     check_left(box, farmer, 101 * KALE, 0)
 
 
 def test_he_may_stay_until_it_has_completed(box: Cashbox) -> None:
-    one, two = box.add(2, terms=AT_ONCE)
+    one, two = box.add(2, terms=HALF_AT_ONCE)
     box.pool.farmers.move(two.number, FarmerState.PAUSED, who="test")
     box.add(1)
     late = box.farmers[-1]
-    leave(box, late)
-    assert box.play(_cancel(box, late.name)).state is FarmerState.ACTIVE
+    box.leave(late)
+    assert box.stay(late).state is FarmerState.ACTIVE
     with pytest.raises(UsageError, match="not leaving"):
-        box.play(_cancel(box, late.name))
+        box.stay(late)
     box.pool.facts.put("exit:2", "1")
-    leave(box, one)
+    box.leave(one)
     with pytest.raises(UsageError):
-        box.play(_cancel(box, one.name))
+        box.stay(one)
 
 
 def test_who_leaves_is_compensated_with_the_rest(box: Cashbox) -> None:
-    (farmer,) = box.add(1, terms=AT_ONCE)
+    (farmer,) = box.add(1, terms=HALF_AT_ONCE)
     box.bench.ledger.give_kale(box.stead.operator, 6 * KALE)
     box.lose(farmer, 7, 5 * KALE)
-    assert leave(box, farmer).done
+    assert box.leave(farmer).done
     check_left(box, farmer, 105 * KALE, KALE)
     assert box.owed(Claim.COMPENSATION, farmer) == 0
 
 
 def test_a_compensation_that_the_operator_has_not_got_comes_after_the_exit(box: Cashbox) -> None:
-    (farmer,) = box.add(1, terms=AT_ONCE)
+    (farmer,) = box.add(1, terms=HALF_AT_ONCE)
     box.lose(farmer, 7, 5 * KALE)
-    assert leave(box, farmer).done
+    assert box.leave(farmer).done
     assert box.owed(Claim.COMPENSATION, farmer) == 5 * KALE
     box.bench.ledger.give_kale(box.stead.operator, 6 * KALE)
     box.payout()
@@ -195,7 +171,7 @@ def test_a_compensation_that_the_operator_has_not_got_comes_after_the_exit(box: 
 
 def test_who_was_never_funded_and_who_keeps_his_own_account_leave_at_once(box: Cashbox) -> None:
     stranger = Farmer(
-        0, "eve", box.bench.account("eve").public_key, Custody.WATCHED, FarmerState.ACTIVE, None, AT_ONCE
+        0, "eve", box.bench.account("eve").public_key, Custody.WATCHED, FarmerState.ACTIVE, None, HALF_AT_ONCE
     )
     unfunded = replace(
         stranger,
@@ -206,27 +182,27 @@ def test_who_was_never_funded_and_who_keeps_his_own_account_leave_at_once(box: C
         wallet_index=5,
     )
     box.pool.farmers.add([stranger, unfunded], who="test", seal=box.pool.seal_terms)
-    for name in ("eve", "new"):
-        assert box.play(_leave(box, name)).done
-        assert box.pool.farmers.get(name).state is FarmerState.EXITED
+    for farmer in (stranger, unfunded):
+        assert box.leave(farmer).done
+        assert box.pool.farmers.get(farmer.name).state is FarmerState.EXITED
     assert box.bench.entry(stranger.address) is not None
 
 
 def test_payouts_leave_those_alone_who_leave(box: Cashbox) -> None:
     (farmer,) = box.add(1)
     box.harvest(farmer, 7, REWARD)
-    leave(box, farmer)
+    box.leave(farmer)
     assert box.payout()[0].lines == []
 
 
 def test_forged_terms_and_an_old_store_stop_an_exit(box: Cashbox) -> None:
-    (farmer,) = box.add(1, terms=AT_ONCE)
+    (farmer,) = box.add(1, terms=HALF_AT_ONCE)
     thief = box.bench.account("thief", kale=0).public_key
     box.pool.store.execute("UPDATE terms SET payout = ?", (thief,))
     with pytest.raises(UnresolvedError, match="seal"):
-        leave(box, farmer)
+        box.leave(farmer)
     box.pool.store.execute("UPDATE terms SET payout = ?", (farmer.terms.payout,))
     box.pool.facts.put("restored-from-backup", "1")
     with pytest.raises(UnresolvedError, match="backup"):
-        leave(box, farmer)
+        box.leave(farmer)
     assert box.wallet(farmer) == 100 * KALE

@@ -17,7 +17,7 @@ from kalepool.core.shares import Claim, paid
 from kalepool.devnet.entries import Trustline
 from kalepool.errors import InternalError, RejectedError, UnresolvedError
 from kalepool.xdr.keys import trustline_key
-from support.cashbox import HALF, Cashbox, PowerCutError
+from support.cashbox import HALF, POOLS, REWARD, SHARE, Cashbox, PowerCutError
 from support.devnet import KALE
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kalepool.core.farmers import Farmer
-
-REWARD = 10 * KALE
-SHARE, POOLS = 45 * KALE // 10, 55 * KALE // 10
 
 
 @pytest.fixture

@@ -48,21 +48,16 @@ def pay(box: Cashbox, giver: Keypair, stroops: int) -> None:
     box.bench.land(envelope)
 
 
-async def look(box: Cashbox) -> None:
-    async with box.online() as pool:
-        await pool.errands.clear()
-
-
 def test_a_payment_to_the_operator_counts_against_what_is_owed_once(box: Cashbox) -> None:
     farmer, keys = watch(box)
-    box.play(look(box))
+    box.look()
     reward = 10 * ONE_KALE
     box.pool.pails.record([PailRecord(farmer.number, 7, PailState.HARVESTED, 5, 1, 2, 3, reward, 99)])
     assert box.pool.receivables.receivables() == {farmer.number: 55 * ONE_KALE // 10}
     box.pool.settling.settle()
     pay(box, keys, 5 * ONE_KALE)
     for _ in range(2):
-        box.play(look(box))
+        box.look()
     books = box.pool.books
     assert books.balance(receivable(farmer.number), KALE) == ONE_KALE // 2
     assert books.balance(repaid(farmer.number), KALE) == 5 * ONE_KALE
@@ -73,9 +68,9 @@ def test_a_payment_to_the_operator_counts_against_what_is_owed_once(box: Cashbox
 
 def test_who_pays_more_than_he_owes_has_it_to_his_credit(box: Cashbox) -> None:
     farmer, keys = watch(box)
-    box.play(look(box))
+    box.look()
     pay(box, keys, 1)
-    box.play(look(box))
+    box.look()
     assert box.pool.receivables.receivables() == {farmer.number: -1}
     assert box.pool.receivables.beyond_limit() == frozenset()
     assert verify(box.pool.store) == []
@@ -83,8 +78,8 @@ def test_who_pays_more_than_he_owes_has_it_to_his_credit(box: Cashbox) -> None:
 
 def test_what_a_stranger_pays_to_the_operator_settles_nobodys_debt(box: Cashbox) -> None:
     farmer, _ = watch(box)
-    box.play(look(box))
+    box.look()
     pay(box, box.bench.account("stranger", kale=10), ONE_KALE)
-    box.play(look(box))
+    box.look()
     assert box.pool.receivables.receivables() == {farmer.number: 0}
     assert box.pool.books.balance(EXTERNAL, KALE) == -ONE_KALE

@@ -15,7 +15,7 @@ from kalepool.devnet.ledger import LedgerSettings
 from kalepool.errors import UnresolvedError
 from kalepool.keeping import back_up
 from kalepool.services.harvesting import Due
-from support.cashbox import HALF, Cashbox, PowerCutError
+from support.cashbox import HALF, POOLS, REWARD, SHARE, Cashbox, PowerCutError
 from support.devnet import KALE
 from support.field import GAP, STAKE, ZEROS, sow
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kalepool.core.farmers import Farmer
-
-REWARD = 10 * KALE
-SHARE, POOLS = 45 * KALE // 10, 55 * KALE // 10
 
 
 class Yard:
@@ -406,13 +403,7 @@ def test_somebody_who_left_since_is_named(yard: Yard) -> None:
     box, first = yard.box, yard.farmers[0]
     yard.back_up()
     box.agree(first, replace(first.terms, exit_delay_h=0), 9)
-
-    async def leave() -> bool:
-        async with box.online() as pool:
-            pool.exiting.begin(first.name)
-            return (await pool.exiting.advance(first.name)).done
-
-    assert box.play(leave())
+    assert box.leave(first).done
     yard.restore()
     with pytest.raises(UnresolvedError, match=r"who may have left and been paid.*farmer-1"):
         box.payout()

@@ -12,23 +12,30 @@ from kalepool.core.postings import MINTED, account
 from kalepool.core.records import PailRecord, PailState
 from kalepool.core.shares import Claim, owed
 from kalepool.devnet.entries import Trustline
+from kalepool.services.comparing import compare
 from kalepool.xdr.keys import trustline_key
 from support.devnet import KALE
 from support.farmstead import Farmstead
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
     from pathlib import Path
 
     from kalepool.bootstrap import Pool
     from kalepool.config import Value
     from kalepool.core.chain import SendAnswer
     from kalepool.devnet.ledger import LedgerSettings
+    from kalepool.services.comparing import Comparison
+    from kalepool.services.exiting import ExitQuote
     from kalepool.services.paying import Paid, PayoutPlan
 
 _T = TypeVar("_T")
 
 HALF = Terms(share_bps=5_000, fee_bps=1_000)
+HALF_AT_ONCE = replace(HALF, exit_delay_h=0)
+REWARD = 10 * KALE
+SHARE, POOLS = 45 * KALE // 10, 55 * KALE // 10
+"""Of that reward under those terms."""
 
 
 class PowerCutError(Exception):
@@ -143,6 +150,15 @@ class Cashbox:
         async with self.pool.online():
             yield self.pool
 
+    def once(self, act: Callable[[Pool], Awaitable[_T]]) -> _T:
+        """Do one thing on the network, as one command does."""
+
+        async def go() -> _T:
+            async with self.online() as pool:
+                return await act(pool)
+
+        return self.play(go())
+
     async def plan(self, *, now_due: bool = False) -> PayoutPlan:
         async with self.online():
             return await self.pool.paying.plan(now_due=now_due)
@@ -157,11 +173,56 @@ class Cashbox:
         """Settle and pay, as the command does."""
         return self.play(self.settle_and_pay())
 
+    # Leaving
+
+    def ask_to_leave(self, farmer: Farmer) -> None:
+        async def begin(pool: Pool) -> None:
+            pool.exiting.begin(farmer.name)
+
+        self.once(begin)
+
+    def advance(self, farmer: Farmer) -> ExitQuote:
+        """Pay out who has asked to leave, where nothing waits."""
+        return self.once(lambda pool: pool.exiting.advance(farmer.name))
+
+    def leave(self, farmer: Farmer) -> ExitQuote:
+        """Ask and pay out in one, as ``farmer exit`` does."""
+
+        async def go(pool: Pool) -> ExitQuote:
+            pool.exiting.begin(farmer.name)
+            return await pool.exiting.advance(farmer.name)
+
+        return self.once(go)
+
+    def stay(self, farmer: Farmer) -> Farmer:
+        """Take the wish to leave back."""
+        return self.once(lambda pool: pool.exiting.cancel(farmer.name))
+
     def cut_wire(self, left: int = 0, *, before: bool) -> None:
         """Let the machine stop at a send."""
         self.pool.__dict__["broadcaster"] = Cut(self.pool.broadcaster, left, before=before)
 
     # Looking
+
+    def look(self) -> None:
+        """Book what others have done."""
+        self.once(lambda pool: pool.errands.clear())
+
+    def open_books(self) -> None:
+        """Take the balances of the operator and all farmers into the books, as they are now."""
+        addresses = [self.stead.operator, *(farmer.address for farmer in self.farmers)]
+
+        async def take(pool: Pool) -> None:
+            states = await pool.chain.accounts(addresses)
+            pool.openings.take(states.values(), at=pool.clock.now())
+
+        self.once(take)
+
+    def compare(self) -> Comparison:
+        """Hold the books against the network."""
+        return self.once(
+            lambda pool: compare(pool.books, pool.farmers, pool.facts, pool.chain, self.stead.operator)
+        )
 
     def wallet(self, farmer: Farmer) -> int:
         """Give what a farmer's wallet holds on the network, stroops of KALE."""
