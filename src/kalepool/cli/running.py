@@ -59,6 +59,21 @@ def open_pool(
     return Pool(settings(output, options), role, lambda: read_passphrase(passphrase_file))
 
 
+def unlock(pool: Pool, *, farmers: bool = False) -> None:
+    """Open store and vault before anything is asked of the network or changed: what is missing or mistyped ends here.
+
+    Args:
+        pool: of this run.
+        farmers: whether farmers' keys are wanted, which the passphrase for operations alone does not open.
+
+    Raises:
+        ConfigError: when one cannot be opened, or the passphrase does not open enough.
+    """
+    _ = pool.store, pool.vault
+    if farmers:
+        pool.vault.wallet(0)
+
+
 def run_async(coroutine: Coroutine[Any, Any, _T]) -> _T:
     """Run a coroutine to its end; Ctrl-C and SIGTERM cancel it, and it ends as if by Ctrl-C."""
 

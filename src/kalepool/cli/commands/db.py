@@ -9,7 +9,7 @@ import typer
 
 from kalepool.cli.asking import Yes, confirm
 from kalepool.cli.output import EXIT_CODES, Output, output_of
-from kalepool.cli.running import PassphraseFile, open_pool, run_async
+from kalepool.cli.running import PassphraseFile, open_pool, run_async, unlock
 from kalepool.cli.wording import amount, instant
 from kalepool.core.reports import some
 from kalepool.errors import ConfigError, KalepoolError, UnresolvedError, UsageError
@@ -198,8 +198,7 @@ def _verify(output: Output, pool: Pool, file: Path | None, *, chain: bool, audit
 
 def _adopt(output: Output, pool: Pool, *, yes: bool) -> None:
     """Book what the chain holds, once a person agrees."""
-    pool.farmers.all()
-    assert pool.vault.operator  # store and passphrase before the network
+    unlock(pool)
 
     async def adopt() -> Adoption:
         async with pool.online():

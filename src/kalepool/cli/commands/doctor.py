@@ -9,7 +9,7 @@ import typer
 
 from kalepool.cli.output import EXIT_CODES, Output, output_of
 from kalepool.cli.progress import is_watched
-from kalepool.cli.running import PassphraseFile, open_pool, run_async
+from kalepool.cli.running import PassphraseFile, open_pool, run_async, unlock
 from kalepool.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -79,9 +79,8 @@ def _agree(output: Output, pool: Pool, written: str) -> None:
         finally:
             await pool.rpc.close()
 
-    # Store and vault before the network: without them nothing can be agreed to.
+    unlock(pool)
     before = pool.facts.get(CONTRACT_CODE)
-    assert pool.vault.operator
     code = run_async(ask())
     with pool.store.atomic(synced=True):
         pool.record(f"agreed to the contract's code {code}, before {before or 'none'}")

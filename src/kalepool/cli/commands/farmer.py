@@ -12,7 +12,7 @@ from kalepool.cli.commands.farmer_exit import exit_
 from kalepool.cli.commands.farmer_view import data_of, details_of, render_details, render_list
 from kalepool.cli.output import EXIT_CODES, Output, output_of
 from kalepool.cli.passphrase import read_secret_line
-from kalepool.cli.running import PassphraseFile, open_pool, run_async
+from kalepool.cli.running import PassphraseFile, open_pool, run_async, unlock
 from kalepool.core.address import is_account, raw_key
 from kalepool.core.amounts import parse_amount
 from kalepool.core.roster import (
@@ -95,7 +95,7 @@ def add(
     applicants = [applicant for _, applicant in listed]
     with open_pool(output, "farmer add", passphrase_file) as pool:
         known = {one.name for one in pool.farmers.all()}
-        pool.vault.wallet(0)  # the passphrase first: a wrong one, or one for operations alone, ends here
+        unlock(pool, farmers=True)
         receivers = [one.payout for one in applicants if one.payout is not None and one.name not in known]
         checked = _check_receivers(output, pool, [*receivers, *([watch] if watch else [])])
         try:
@@ -205,7 +205,7 @@ def set_(
     output = output_of(ctx)
     with open_pool(output, "farmer set", passphrase_file) as pool:
         pool.farmers.get(name)
-        pool.vault.wallet(0)
+        unlock(pool, farmers=True)
         if change.payout:
             _check_receivers(output, pool, [change.payout])
         found, block = pool.onboarding.change(name, change, email=written)

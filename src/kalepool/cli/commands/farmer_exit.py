@@ -8,7 +8,7 @@ import typer
 
 from kalepool.cli.asking import Yes, confirm
 from kalepool.cli.output import output_of
-from kalepool.cli.running import PassphraseFile, open_pool, run_async
+from kalepool.cli.running import PassphraseFile, open_pool, run_async, unlock
 from kalepool.cli.telling import tell_news
 from kalepool.core.amounts import format_amount
 from kalepool.core.farmers import FarmerState
@@ -40,7 +40,7 @@ def exit_(
     output = output_of(ctx)
     with open_pool(output, "farmer exit", passphrase_file) as pool:
         pool.farmers.get(name)
-        pool.vault.wallet(0)
+        unlock(pool, farmers=True)
         if cancel:
             run_async(_cancel(pool, name))
             state = str(pool.farmers.get(name).state)

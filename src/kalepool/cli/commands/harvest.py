@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kalepool.cli.output import EXIT_CODES, Output, output_of
-from kalepool.cli.running import PassphraseFile, open_pool, run_async
+from kalepool.cli.running import PassphraseFile, open_pool, run_async, unlock
 from kalepool.core.amounts import format_amount
 from kalepool.errors import PartialError, UsageError
 
@@ -72,7 +72,7 @@ async def _look(pool: Pool, wish: Wish) -> dict[tuple[int, int], Ripe]:
 
 async def _sweep(pool: Pool, wish: Wish, output: Output) -> Swept:
     # A wrong passphrase shows now, not in the night when there is something to send.
-    assert pool.vault.operator
+    unlock(pool)
     async with pool.online():
         return await pool.sweeper.sweep(wish, output.note)
 

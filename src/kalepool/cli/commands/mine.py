@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kalepool.cli.output import Output, output_of
-from kalepool.cli.running import PassphraseFile, open_pool, run_async
+from kalepool.cli.running import PassphraseFile, open_pool, run_async, unlock
 from kalepool.core.amounts import format_amount
 from kalepool.errors import PartialError, UsageError
 
@@ -74,7 +74,7 @@ def mine(
         require_farmers(pool.farmers)
         if not dry_run:
             pool.lock.check()
-        _unlock(pool)
+        _unlock_to_plant(pool)
         if dry_run:
             rehearsed = run_async(_rehearse(pool))
             output.emit("mine", _rehearsed_data(rehearsed), lambda console: _show(console, rehearsed))
@@ -109,13 +109,14 @@ def work(
     _step(output_of(ctx), Kind.WORK, names or [], passphrase_file, seconds)
 
 
-def _unlock(pool: Pool) -> None:
-    """Unlock the vault before the network is asked: whoever mistyped is told at once."""
+def _unlock_to_plant(pool: Pool) -> None:
+    """Unlock what planting takes: keys of custodial farmers, where there are any."""
     from kalepool.core.farmers import Custody, FarmerState  # noqa: PLC0415
 
-    assert pool.vault.operator
-    if any(farmer.custody is Custody.CUSTODIAL for farmer in pool.farmers.all(FarmerState.ACTIVE)):
-        pool.vault.wallet(0)  # the passphrase for operations does not open the keys that plant
+    unlock(
+        pool,
+        farmers=any(farmer.custody is Custody.CUSTODIAL for farmer in pool.farmers.all(FarmerState.ACTIVE)),
+    )
 
 
 async def _mine(pool: Pool, output: Output, goal: Goal, *, live: bool, auto: bool) -> Outcome:
@@ -266,7 +267,7 @@ def _step(
         for name in names:
             pool.farmers.get(name)
         pool.lock.check()
-        _unlock(pool)
+        _unlock_to_plant(pool)
         stepped = run_async(_take_step(pool, output, kind, names, seconds))
     word = "planted" if str(kind) == "plant" else "worked"
     data = {

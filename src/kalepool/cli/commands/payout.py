@@ -9,7 +9,7 @@ import typer
 from kalepool.cli.asking import Yes, confirm
 from kalepool.cli.output import output_of
 from kalepool.cli.progress import progress_count
-from kalepool.cli.running import PassphraseFile, open_pool, run_async
+from kalepool.cli.running import PassphraseFile, open_pool, run_async, unlock
 from kalepool.cli.tables import print_table, short
 from kalepool.cli.telling import tell, tell_news
 from kalepool.core.amounts import format_amount
@@ -51,7 +51,7 @@ def payout(
     """
     output = output_of(ctx)
     with open_pool(output, "payout", passphrase_file) as pool:
-        pool.vault.wallet(0)  # before the network is asked: farmers' keys sign
+        unlock(pool, farmers=True)
         if confirm_restored:
             if names or now or dry_run:
                 raise UsageError("--confirm-restored stands alone", hint="confirm first, then pay")

@@ -13,7 +13,7 @@ from kalepool.cli.commands.wallet_recover import recover
 from kalepool.cli.commands.wallet_withdraw import withdraw
 from kalepool.cli.output import EXIT_CODES, Output, output_of
 from kalepool.cli.progress import progress_count
-from kalepool.cli.running import PassphraseFile, open_pool, run_async
+from kalepool.cli.running import PassphraseFile, open_pool, run_async, unlock
 from kalepool.cli.tables import print_table, short
 from kalepool.cli.telling import tell_news
 from kalepool.core.amounts import format_amount
@@ -60,7 +60,7 @@ def fund(
     output = output_of(ctx)
     with open_pool(output, "wallet fund", passphrase_file) as pool:
         chosen = choose(pool.farmers, names or [])
-        pool.vault.wallet(0)  # before the network is asked: farmers' keys sign for their accounts
+        unlock(pool, farmers=True)
         needs, done = run_async(_fund(output, pool, chosen, yes))
     data = {
         "funded": list(done.farmers),
@@ -166,8 +166,7 @@ def sweep(
     check_sweep(bps, to, memo)
     output = output_of(ctx)
     with open_pool(output, "wallet sweep", passphrase_file) as pool:
-        pool.farmers.all()
-        pool.vault.wallet(0)  # store and passphrase before the network
+        unlock(pool, farmers=True)
         swept = run_async(_sweep(output, pool, bps, to, memo, yes))
         paid = sum(one.amount for one in swept if one.state == "settled")
         if swept:

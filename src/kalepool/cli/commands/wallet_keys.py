@@ -10,7 +10,7 @@ import typer
 
 from kalepool.cli.output import output_of
 from kalepool.cli.passphrase import read_passphrase
-from kalepool.cli.running import PassphraseFile, open_pool, settings
+from kalepool.cli.running import PassphraseFile, open_pool, settings, unlock
 from kalepool.core.farmers import Custody
 from kalepool.errors import UsageError
 from kalepool.private_files import check_new, write_private
@@ -104,8 +104,8 @@ def passphrase(
     output = output_of(ctx)
     what = "operations passphrase" if operations else "passphrase"
     with open_pool(output, "wallet passphrase", passphrase_file) as pool:
-        pool.farmers.all()  # the store first: a change that cannot be recorded is not made
-        pool.vault.wallet(0)  # the old one first; the one for operations changes nothing
+        # The store too: a change that cannot be recorded is not made. And the passphrase for operations changes nothing.
+        unlock(pool, farmers=True)
         if remove:
             pool.vault.set_operations_passphrase(None)
         else:

@@ -8,7 +8,7 @@ import typer
 
 from kalepool.cli.asking import Yes, confirm
 from kalepool.cli.output import output_of
-from kalepool.cli.running import PassphraseFile, open_pool, run_async
+from kalepool.cli.running import PassphraseFile, open_pool, run_async, unlock
 from kalepool.cli.telling import tell_news
 from kalepool.core.amounts import format_amount, parse_amount
 from kalepool.core.farmers import MAX_MEMO_BYTES
@@ -41,8 +41,7 @@ def withdraw(
     stroops, taker = parse_amount(amount), parse_payout(to)
     output = output_of(ctx)
     with open_pool(output, "wallet withdraw", passphrase_file) as pool:
-        pool.farmers.all()
-        assert pool.vault.operator  # store and passphrase before the network
+        unlock(pool)
         done, transaction = run_async(_withdraw(output, pool, asset.upper(), stroops, taker, memo, yes))
     data = {
         "asset": done.asset,
