@@ -32,6 +32,14 @@ def test_each_module_of_a_command_is_in_the_list() -> None:
     assert heads - {"statement"} == listed  # a statement is a kind of report
 
 
+@pytest.mark.parametrize("name", ["farmer", "wallet", "db"])
+def test_a_group_says_of_itself_what_the_list_says_of_it(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, "-h"]) == 0
+    assert COMMANDS[name].about in capsys.readouterr().out
+
+
 def test_the_list_fits_80_columns() -> None:
     assert max(len(name) for name in COMMANDS) + max(len(entry.about) for entry in COMMANDS.values()) < 74
 

@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 COMMANDS: Final[dict[str, Entry]] = {
     "init": Entry("init", "Make the configuration, the store and the vault."),
     "doctor": Entry("doctor", "Check whether this machine can mine, and what to mend."),
-    "farmer": Entry("farmer", "Add farmers, and change their terms."),
+    "farmer": Entry("farmer", "Add farmers, change their terms, let them leave."),
     "wallet": Entry("wallet", "Accounts, balances and keys."),
     "mine": Entry("mine", "Plant, grind, work and harvest, until stopped."),
     "harvest": Entry("harvest", "Harvest everything there is, then end: for cron."),
@@ -43,7 +43,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "plan": Entry("plan", "Show what would be done in this block, and why."),
     "backtest": Entry("backtest", "Replay recorded blocks, for our policies and usual bots."),
     "audit": Entry("audit", "Show who did what when, and verify the log."),
-    "db": Entry("db", "Copy the store, check it, export it."),
+    "db": Entry("db", "Copy the store, check it, export it, roll up what is old."),
     "bench": Entry("bench", "Measure how fast this machine hashes."),
     "devnet": Entry("devnet", "Run a local Stellar and KALE network."),
     "demo": Entry("demo", "Farm some blocks on a local network, and show the result."),

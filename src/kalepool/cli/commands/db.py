@@ -1,4 +1,4 @@
-"""``kalepool db``: copies of the store, and whether it can be believed."""
+"""``kalepool db``: copies of the store, whether it can be believed, and how much of it is kept at length."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kalepool.cli.asking import Yes, confirm
+from kalepool.cli.lazy import COMMANDS
 from kalepool.cli.output import EXIT_CODES, Output, output_of
 from kalepool.cli.running import PassphraseFile, open_pool, run_async, unlock
 from kalepool.cli.wording import amount, instant
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from kalepool.services.adopting import Adoption
     from kalepool.services.comparing import Comparison, Difference
 
-db = typer.Typer(no_args_is_help=True, help="Copy the store, and check it.")
+db = typer.Typer(no_args_is_help=True, help=COMMANDS["db"].about)
 
 
 @db.command("backup")
@@ -51,7 +52,7 @@ def export(
         bool, typer.Option("--csv/--objects", help="CSV with headings, or lists of JSON objects.")
     ] = True,
 ) -> None:
-    """Write every table of the store to a file of its own: amounts in stroops, bytes in hex."""
+    """Write the history and the books to plain files, a table each: amounts in stroops, bytes in hex."""
     from kalepool.keeping import export as write  # noqa: PLC0415 - `--help` does without
 
     output = output_of(ctx)

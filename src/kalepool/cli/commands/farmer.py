@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from kalepool.cli.commands.farmer_exit import exit_
 from kalepool.cli.commands.farmer_view import data_of, details_of, render_details, render_list
+from kalepool.cli.lazy import COMMANDS
 from kalepool.cli.output import EXIT_CODES, Output, output_of
 from kalepool.cli.passphrase import read_secret_line
 from kalepool.cli.running import PassphraseFile, open_pool, run_async, unlock
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from kalepool.core.farmers import Farmer, SealedTerms
 
 farmer = typer.Typer(
-    cls=TyperGroup, no_args_is_help=True, rich_markup_mode=None, help="Add farmers, and change their terms."
+    cls=TyperGroup, no_args_is_help=True, rich_markup_mode=None, help=COMMANDS["farmer"].about
 )
 
 farmer.command("exit")(exit_)

@@ -11,6 +11,7 @@ from kalepool.cli.asking import Yes, confirm
 from kalepool.cli.commands.wallet_keys import export, passphrase
 from kalepool.cli.commands.wallet_recover import recover
 from kalepool.cli.commands.wallet_withdraw import withdraw
+from kalepool.cli.lazy import COMMANDS
 from kalepool.cli.output import EXIT_CODES, Output, output_of
 from kalepool.cli.progress import progress_count
 from kalepool.cli.running import PassphraseFile, open_pool, run_async, unlock
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from kalepool.services.gathering import Quote, Swept
 
 wallet = typer.Typer(
-    cls=TyperGroup, no_args_is_help=True, rich_markup_mode=None, help="Accounts, balances and keys."
+    cls=TyperGroup, no_args_is_help=True, rich_markup_mode=None, help=COMMANDS["wallet"].about
 )
 wallet.command("export")(export)
 wallet.command("passphrase")(passphrase)
