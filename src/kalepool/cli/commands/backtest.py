@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kalepool.cli.checks import check_plot, check_range
 from kalepool.cli.output import Output, output_of
 from kalepool.cli.progress import progress_bar
 from kalepool.cli.running import open_pool
@@ -58,16 +58,16 @@ def backtest(
     from kalepool.backtest.compare import compare  # noqa: PLC0415 - `--help` does without
 
     output = output_of(ctx)
-    _check("--farmers", farmers, 1, _MOST_FARMERS)
-    _check("--hashrate", hashrate, 0.000001, _MOST_RATE)
-    _check("--stake", stake, 0, 100)
-    _check("--price", price, 0, 1_000_000)
+    check_range("--farmers", farmers, 1, _MOST_FARMERS)
+    check_range("--hashrate", hashrate, 0.000001, _MOST_RATE)
+    check_range("--stake", stake, 0, 100)
+    check_range("--price", price, 0, 1_000_000)
     if policy is not None and policy not in POLICIES:
         raise UsageError(f"there is no policy {policy!r}", hint=f"policies are {', '.join(POLICIES)}")
     if last is not None:
-        _check("--last", last, 1, 1_000_000)
-    if plot is not None and (plot.is_dir() or not os.access(plot.parent, os.W_OK)):
-        raise UsageError(f"{plot} cannot be written", hint="choose another --plot")
+        check_range("--last", last, 1, 1_000_000)
+    if plot is not None:
+        check_plot(plot)
     chosen = _recording(output, blocks, last, from_store=from_store)[-(last or 0) :]
     with progress_bar(output, "replaying") as progress:
         result = compare(
@@ -111,11 +111,6 @@ def _draw(path: Path, result: Comparison) -> None:
         raise UsageError(
             f"{path} cannot be written: {error.strerror}", hint="choose another --plot"
         ) from None
-
-
-def _check(option: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise UsageError(f"{option} {value:g} is out of range", hint=f"{option} is {low:g} to {high:g}")
 
 
 def _data(result: Comparison) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kalepool.cli.asking import Yes, confirm
+from kalepool.cli.checks import check_range
 from kalepool.cli.lazy import COMMANDS
 from kalepool.cli.output import EXIT_CODES, Output, output_of
 from kalepool.cli.running import PassphraseFile, open_pool, run_async, unlock
@@ -83,11 +84,8 @@ def compact(
     from kalepool.keeping import compact as roll_up  # noqa: PLC0415
     from kalepool.keeping import due  # noqa: PLC0415
 
-    if keep_days is not None and not LEAST_KEEP_DAYS <= keep_days <= MOST_KEEP_DAYS:
-        raise UsageError(
-            f"--keep-days {keep_days} is out of range",
-            hint=f"--keep-days is {LEAST_KEEP_DAYS} to {MOST_KEEP_DAYS:,}",
-        )
+    if keep_days is not None:
+        check_range("--keep-days", keep_days, LEAST_KEEP_DAYS, MOST_KEEP_DAYS)
     output, refused = output_of(ctx), 0
     with open_pool(output, "db compact") as pool:
         if dry_run:

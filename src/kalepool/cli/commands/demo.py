@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kalepool.cli.checks import check_range
 from kalepool.cli.commands.devnet import genesis_time
 from kalepool.cli.output import Output, output_of
 from kalepool.cli.wording import count, duration, rounded
@@ -48,8 +49,8 @@ def demo(
     It needs no configuration and leaves nothing behind. Time runs sixty times as fast: a block takes five seconds.
     """
     output = output_of(ctx)
-    _check("--farmers", farmers, _MOST_FARMERS)
-    _check("--blocks", blocks, _MOST_BLOCKS)
+    check_range("--farmers", farmers, 1, _MOST_FARMERS)
+    check_range("--blocks", blocks, 1, _MOST_BLOCKS)
     if output.network not in (None, LOCAL):
         raise UsageError(
             f"the demo runs on a local network, not on {output.network}", hint="leave out --network"
@@ -60,11 +61,6 @@ def demo(
     if outcome is None:
         raise KeyboardInterrupt
     _tell(output, outcome[0], outcome[1], blocks, time.monotonic() - began)
-
-
-def _check(option: str, value: int, most: int) -> None:
-    if not 1 <= value <= most:
-        raise UsageError(f"{option} {value} is out of range", hint=f"{option} is 1 to {most}")
 
 
 async def _demo(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kalepool.cli.checks import check_range
 from kalepool.cli.output import Output, output_of
 from kalepool.core.amounts import format_amount
 from kalepool.errors import UsageError
@@ -53,13 +54,13 @@ def devnet(
     output = output_of(ctx)
     if output.network not in (None, "local"):
         raise UsageError(f"the devnet is the local network, not {output.network}", hint="leave out --network")
-    _check("--port", port, 0, 65_535)
-    _check("--speed", speed, 0.01, _MAX_SPEED)
-    _check("--ledger-seconds", ledger_seconds, 1.0, 60.0)
-    _check("--neighbours", neighbours, 0, _MAX_NEIGHBOURS)
-    _check("--temp-ttl", temp_ttl, _MIN_TTL, 3_110_400)
-    _check("--history", history, 1, 1_000_000)
-    _check("--first-index", first_index, 0, 2**31)
+    check_range("--port", port, 0, 65_535)
+    check_range("--speed", speed, 0.01, _MAX_SPEED)
+    check_range("--ledger-seconds", ledger_seconds, 1.0, 60.0)
+    check_range("--neighbours", neighbours, 0, _MAX_NEIGHBOURS)
+    check_range("--temp-ttl", temp_ttl, _MIN_TTL, 3_110_400)
+    check_range("--history", history, 1, 1_000_000)
+    check_range("--first-index", first_index, 0, 2**31)
     # Late: --help and a wrong word need none of the network.
     from kalepool.devnet.devnet import Devnet  # noqa: PLC0415
     from kalepool.devnet.faults import load_plan  # noqa: PLC0415
@@ -104,13 +105,6 @@ def genesis_time(speed: float) -> int:
     """
     now = int(time.time())
     return now if speed == 1.0 else now - _BEHIND_S
-
-
-def _check(option: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise UsageError(
-            f"{option} {value:.12g} is out of range", hint=f"{option} is {low:.12g} to {high:.12g}"
-        )
 
 
 def _announce(output: Output, server: Server, neighbours: int) -> None:

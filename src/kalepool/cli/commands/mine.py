@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kalepool.cli.checks import check_range
 from kalepool.cli.output import Output, output_of
 from kalepool.cli.running import PassphraseFile, open_pool, run_async, unlock
 from kalepool.core.amounts import format_amount
@@ -102,10 +103,7 @@ def work(
     """Work every planted pail once, or those of the farmers named, with the best proof at hand."""
     from kalepool.core.intents import Kind  # noqa: PLC0415
 
-    if not 0 <= seconds <= 300:  # noqa: PLR2004 - a block's time
-        raise UsageError(
-            f"--seconds {seconds:g} is out of range", hint="--seconds is 0 to 300: a block's time"
-        )
+    check_range("--seconds", seconds, 0, 300)  # a block's time
     _step(output_of(ctx), Kind.WORK, names or [], passphrase_file, seconds)
 
 

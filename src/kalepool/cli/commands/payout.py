@@ -49,12 +49,12 @@ def payout(
     A payment that cannot be received is held and told of; the others go on. Interrupted, run it again:
     nobody is paid twice.
     """
+    if confirm_restored and (names or now or dry_run):
+        raise UsageError("--confirm-restored stands alone", hint="confirm first, then pay")
     output = output_of(ctx)
     with open_pool(output, "payout", passphrase_file) as pool:
         unlock(pool, farmers=True)
         if confirm_restored:
-            if names or now or dry_run:
-                raise UsageError("--confirm-restored stands alone", hint="confirm first, then pay")
             _tell_confirmed(output, run_async(_confirm(output, pool, yes)))
             return
         for name in names or []:

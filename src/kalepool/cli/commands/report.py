@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from kalepool.cli.checks import check_plot
 from kalepool.cli.commands.statement import statement
 from kalepool.cli.output import output_of
 from kalepool.cli.running import PassphraseFile, open_pool
@@ -67,11 +68,13 @@ def report(
     Days and times are the network's, UTC: a pail belongs to the day its block opened. Profit is what was earned
     less the stakes lost, at the price of KALE that is configured or read from the liquidity pool, less fees.
     """
-    from kalepool.core.reports import parse_by  # noqa: PLC0415 - `--help` does without
+    from kalepool.core.reports import parse_by, parse_since  # noqa: PLC0415 - `--help` does without
 
     output = output_of(ctx)
     if words:
         kind, *names = words
+        if words == ["statement"]:
+            raise UsageError("whose statement?", hint="write it like: kalepool report statement NAME")
         if kind != "statement" or len(names) != 1:
             raise UsageError(
                 f"there is no report {' '.join(words)!r}",
@@ -81,8 +84,12 @@ def report(
         return
     if as_csv and output.json:
         raise UsageError("--csv and --json are two forms of the same", hint="choose one")
+    line_by = parse_by(by)
+    parse_since(since, 0.0)  # before the store is opened, whose time it counts from
+    if plot is not None:
+        check_plot(plot)
     with open_pool(output, "report") as pool:
-        found = pool.reporting.report(parse_by(by), since)
+        found = pool.reporting.report(line_by, since)
         if plot is not None:
             _write_plot(output, pool, since, plot)
     if as_csv:
