@@ -411,18 +411,19 @@ class Pool:
             RetryableError: when no node answers.
         """
         from kalepool.adapters.stellar.calls import Deployment  # noqa: PLC0415
+        from kalepool.adapters.stellar.transport import SilentError  # noqa: PLC0415
 
         try:
             await self.chain.check_network()
             tractor = self.network.tractor
             tip, codes = await self.chain.deployed([self.network.kale, *([tractor] if tractor else [])])
             self._deployment = Deployment(self.network, codes[0], codes[1] if tractor else None)
-        except RetryableError as error:
-            if self.known.name == "local" and not error.hint.startswith("check"):
-                raise RetryableError(
-                    error.message, hint="is the local network running? start it with: kalepool devnet"
-                ) from error
-            raise
+        except SilentError as error:
+            if self.known.name != "local":
+                raise
+            raise RetryableError(
+                error.message, hint="is the local network running? start it with: kalepool devnet"
+            ) from error
         self.clock.observe(tip.ledger, tip.close_time)
 
     @cached_property

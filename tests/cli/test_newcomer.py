@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kalepool.cli.app import main
+from support.steading import Steading, enter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +66,24 @@ def test_wrong_words_are_told_before_the_pool_is_missed(
     assert hint in told[1]
     assert max(map(len, told)) < 500
     assert list(empty.iterdir()) == []
+
+
+def test_without_its_devnet_the_local_network_is_told_how_to_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steading = Steading(tmp_path, capsys)
+    enter(tmp_path, monkeypatch)
+    code, out, err = steading.run("plan", "--refresh")
+    assert (code, out) == (4, "")
+    assert err.splitlines()[1] == "hint: is the local network running? start it with: kalepool devnet"
+
+
+def test_a_report_of_a_pool_that_saw_no_network_yet_has_no_dates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steading = Steading(tmp_path, capsys)
+    enter(tmp_path, monkeypatch)
+    assert steading.run("report") == (0, "the network was not looked at yet\nno pails\n", "")
 
 
 def test_a_missing_pool_is_a_document_for_scripts(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:

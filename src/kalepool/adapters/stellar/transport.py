@@ -51,6 +51,17 @@ class BusyError(RetryableError):
         self.retry_after_s = retry_after_s
 
 
+class SilentError(RetryableError):
+    """The node did not answer at all: perhaps there is none.
+
+    Args:
+        message: what happened.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint="check the connection, or configure another node")
+
+
 class Transport:
     """Posts bodies and gives answers, from an HTTP client that is reused.
 
@@ -162,7 +173,5 @@ def _retry_after(value: str) -> float | None:
     return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
 
 
-def _silent(name: str, how: str) -> RetryableError:
-    return RetryableError(
-        f"the node {name} did not answer {how}", hint="check the connection, or configure another node"
-    )
+def _silent(name: str, how: str) -> SilentError:
+    return SilentError(f"the node {name} did not answer {how}")

@@ -185,7 +185,11 @@ def _render(console: Console, found: Report) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     start = "the beginning" if found.since is None else instant(found.since)
-    console.print(Text(f"from {start} to {instant(found.until)}"))
+    console.print(
+        Text(
+            f"from {start} to {instant(found.until)}" if found.until else "the network was not looked at yet"
+        )
+    )
     if not found.lines:
         console.print("no pails")
         return
