@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kalepool.core.pails import paid as paid_back
 from kalepool.core.records import PailRecord, PailState
 from support.devnet import KALE, XLM, keypair
 from support.live import LiveNetwork
@@ -107,6 +108,17 @@ def test_a_run_with_held_payments_alone_ends_as_one_with_others_beside_them(
         assert document["data"]["paid"] == []
     assert steading.run("payout", "--yes")[2].startswith("error: 1 payments are held: ada\n")
     assert steading.document("payout", "--dry-run")[0] == 0
+
+
+def test_a_stake_that_was_paid_back_short_is_explained(steading: Steading) -> None:
+    planted = PailRecord(1, 9, PailState.PLANTED, KALE, 100)
+    worked = replace(planted, state=PailState.WORKED, gap=2, zeros=3)
+    with steading.pool() as pool:
+        pool.pails.record([planted, worked, paid_back(worked, KALE // 4)])
+    steading.data("settle")
+    (short,) = steading.data("settle", "--explain", "ada", "--block", "9")["pails"]
+    assert (short["stake_lost_stroops"], short["lost_by"]) == (str(KALE * 3 // 4), "network")
+    assert "lost 0.75: network" in steading.run("settle", "--explain", "ada", "--block", "9")[1]
 
 
 def test_a_statement_names_every_harvest_and_payment_with_its_transaction(steading: Steading) -> None:

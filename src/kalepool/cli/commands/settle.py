@@ -123,6 +123,7 @@ def _data(line: Explained) -> dict[str, Any]:
         "block": record.block,
         "state": str(record.state),
         "stake_stroops": str(record.stake),
+        "stake_lost_stroops": str(record.stake_lost),
         "reward_stroops": None if record.reward is None else str(record.reward),
         "terms_from_block": line.terms.from_block,
         "fee_bps": terms.fee_bps,
@@ -153,12 +154,13 @@ def _render(console: Console, name: str, lines: Sequence[Explained]) -> None:
         if parts is None:
             cells = (f"lost {format_amount(record.stake)}", "", "", "", str(line.loss or "-"))
         else:
+            short = f"lost {format_amount(record.lost)}: {line.loss}" if record.lost else ""
             cells = (
                 format_amount(record.reward or 0),
                 f"{format_amount(parts.fee)} ({format_bps(terms.fee_bps)})",
                 f"{format_amount(parts.farmer)} ({format_bps(terms.share_bps)})",
                 format_amount(parts.pool),
-                "" if line.agrees else "BOOKS DIFFER",
+                short if line.agrees else "BOOKS DIFFER",
             )
         rows.append((str(record.block), str(record.state), *cells))
     headings = ("block", "state", "reward", "fee", "farmer", "pool", "note")
