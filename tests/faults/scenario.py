@@ -237,6 +237,9 @@ _OF_MONEY: Final[Sequence[tuple[str, int, int]]] = (
     ("forgotten_payout", 4, 20),
 )
 
+_WHOLE_PAYOUT: Final = 6
+"""The number of a payout that pays all that is due, and is not killed."""
+
 # What keeps pails from their harvest for longer than a short life.
 _OUTLASTING: Final[Sequence[tuple[str, int, int]]] = (("pause_farm", 2, 320), ("stop_mine", 1, 320))
 
@@ -263,6 +266,9 @@ def _happenings(
     if is_short and dice.random() < 0.6:
         drawn += _drawn(dice, _OUTLASTING, 1, ledgers // 2)
     for one in [one for one in drawn if one.what == "restore"]:
-        # Who restores a backup has made one.
-        drawn.append(Happening(dice.randint(2, one.ledger - 1), "back_up"))
+        # Who restores a backup has made one, and has paid since what that does not know.
+        made = dice.randint(2, one.ledger - 1)
+        drawn.append(Happening(made, "back_up"))
+        if has_money:
+            drawn.append(Happening(dice.randint(made, one.ledger), "payout", 0, _WHOLE_PAYOUT))
     return tuple(sorted(drawn, key=lambda one: (one.ledger, one.what, one.number)))
