@@ -264,7 +264,7 @@ MUTANTS: Final = {
     ),
     "signed-is-unsent": Mutant(
         "what was signed and not marked as sent never left",
-        3,
+        13,
         ((StoreJournal, "open_intents", _think_signed_was_never_sent),),
     ),
     "no-sequence": Mutant(
