@@ -12,7 +12,7 @@ SEEDS ?= 100
 
 .PHONY: demo test fuzz binary binary-test lint native-test pytest simulate fresh-seeds mutants clean setup check-tools js-test-setup js-test-setup-if-possible
 
-test: lint native-test js-test-setup-if-possible pytest binary-test
+test: lint native-test js-test-setup-if-possible pytest fresh-seeds binary-test
 
 setup: $(READY)
 
@@ -66,7 +66,7 @@ fuzz: $(READY)
 simulate: $(READY)
 	$(BIN)/python -m tests.faults.simulate --seeds $(SEEDS)
 
-# 150 seeds that belong to this commit alone, or as many as two minutes take. One that finds something is printed likewise.
+# 150 seeds that belong to this state of the program alone, or as many as two minutes take. One that finds something is printed likewise.
 fresh-seeds: $(READY)
 	$(BIN)/python -m tests.faults.simulate --fresh --seconds 120
 

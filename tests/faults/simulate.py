@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +25,8 @@ _LONGEST_S = 90
 _ENOUGH = 150
 _LEAST_WORKED = 0.99
 _TOLD_EVERY = 100
+_SEARCHED = ("src", "tests/faults", "tests/support")
+_SOURCES = {".py", ".c", ".h"}
 _TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(_TESTS), str(_TESTS.parent / "src")]
 
@@ -37,7 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="one seed")
     parser.add_argument("--seeds", type=int, default=20, help="so many seeds")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
-    parser.add_argument("--fresh", action="store_true", help="some seeds that belong to this commit alone")
+    parser.add_argument(
+        "--fresh", action="store_true", help="some seeds that belong to this state of the program alone"
+    )
     parser.add_argument("--seconds", type=float, help="begin no more seeds after so long")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once")
     parser.add_argument("--trace", action="store_true", help="print everything that happens")
@@ -50,25 +54,22 @@ def main(arguments: list[str] | None = None) -> int:
     if given.seed is not None:
         return _one(given.seed, trace=given.trace, mutant=given.mutant)
     if given.fresh:
-        given.first, given.seeds = _first_of_this_commit(), _ENOUGH
+        given.first, given.seeds = _first_of_this_program(), _ENOUGH
         say(f"fresh seeds from {given.first} on")
     return _many(given)
 
 
-def _first_of_this_commit() -> int:
-    """Give a seed that each commit has its own of, so that what a machine finds another finds too.
-
-    Without git, one that no run has had.
-    """
-    asked = subprocess.run(
-        ["git", "rev-parse", "HEAD"],
-        cwd=_TESTS,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    commit = asked.stdout.strip()
-    return int(commit[:8], 16) if commit else time.time_ns() % 2**32
+def _first_of_this_program() -> int:
+    """Give a seed that each state of the program has its own of, so that what one machine finds another finds too."""
+    read = hashlib.sha256()
+    for path in sorted(
+        path.relative_to(_TESTS.parent)
+        for folder in _SEARCHED
+        for path in (_TESTS.parent / folder).rglob("*")
+        if path.suffix in _SOURCES
+    ):
+        read.update(f"{path.as_posix()}\n".encode() + (_TESTS.parent / path).read_bytes())
+    return int.from_bytes(read.digest()[:4])
 
 
 def say(line: str) -> None:
