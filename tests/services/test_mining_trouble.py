@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from stellar_sdk import Asset, Keypair
@@ -16,6 +16,8 @@ from kalepool.devnet.faults import Event as Fault
 from kalepool.devnet.faults import FaultPlan, NodeFaults
 from kalepool.devnet.ledger import LedgerSettings
 from kalepool.services.events import Name
+from kalepool.services.mining import Mining
+from kalepool.services.stopping import Goal
 from kalepool.xdr.keys import trustline_key
 from support.devnet import work_arguments
 from support.mining import Shift
@@ -137,6 +139,29 @@ def test_what_another_process_has_read_of_a_payment_is_noticed_before_the_next_p
     assert shift.pool.pails.counts()[PailState.HARVESTED] == 9
     assert not [event.reason for event in shift.told(Name.RETRY) if event.farmer]
     shift.check_books()
+    shift.pool.close()
+
+
+def test_plants_that_nodes_kept_waiting_are_signed_with_all_their_time(tmp_path: Path) -> None:
+    shift = Shift(tmp_path, farmers=3, neighbours=12)
+    slow = [33.0, 0.0]  # the first call of a block only learns
+
+    async def go() -> None:
+        async with shift.pool.online():
+            plant = shift.pool.composer.plant
+
+            async def wait_and_plant(*given: Any, **named: Any) -> Any:
+                if named["block"] == 1 and slow:
+                    await asyncio.sleep(slow.pop())
+                return await plant(*given, **named)
+
+            shift.pool.composer.plant = wait_and_plant  # type: ignore[method-assign]
+            await Mining(shift.pool.means, Goal(2), [shift.events.extend]).run()
+
+    shift.play(go())
+    assert not slow
+    assert shift.names(Name.PLANTED, 1) == ["farmer-1", "farmer-2", "farmer-3"]
+    assert not [event.reason for event in shift.told(Name.RETRY) if event.block == 1]
     shift.pool.close()
 
 

@@ -101,7 +101,7 @@ class Applier:
                 self._progress.begin(plants[0].block)
 
     async def _send_plants(self, plants: Sequence[Plant], look: Look) -> None:
-        done = await self._dispatcher.plants(plants, look.farmers, look.pace.ledger, look.under_way)
+        done = await self._dispatcher.plants(plants, look)
         self._note_sent(done, look)
         by_farmer = {plant.farmer: plant for plant in plants}
         planned = []

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kalepool.core.farmers import Farmer
     from kalepool.core.rounds import Plant, SubmitWork
     from kalepool.services.lanes import Accounts, UnderWay
+    from kalepool.services.look import Look
     from kalepool.services.means import Means
     from kalepool.services.submit import Submitted
 
@@ -87,23 +88,21 @@ class Dispatcher:
             for key in [key for key in counter if key[2] < before]:
                 del counter[key]
 
-    async def plants(
-        self, plants: Sequence[Plant], farmers: Mapping[int, Farmer], ledger: int, under_way: UnderWay
-    ) -> Dispatched:
-        """Send plants, as many as find room in the network's queue.
+    async def plants(self, plants: Sequence[Plant], look: Look) -> Dispatched:
+        """Send plants, as many as find room in the network's queue; none when asking nodes took too long for that.
 
         Whose account has something under way waits: one signed behind it would carry the next sequence number,
         and be dead with it. Two kinds that take turns so, each one number ahead, would never land again.
         """
-        room = max(min(PER_LEDGER, QUEUED - under_way.count), 0)
+        room = max(min(PER_LEDGER, QUEUED - look.under_way.count), 0)
         orders: list[Order] = []
         refused: list[Refused] = []
         lessons: Counter[bool] = Counter()
         for plant in plants[:room]:
-            farmer = farmers[plant.farmer]
+            farmer = look.farmers[plant.farmer]
             state = self._accounts[farmer.address]
             staked = plant.stake > 0
-            if state is None or lessons[staked] >= _LESSONS or state.address in under_way.sources:
+            if state is None or lessons[staked] >= _LESSONS or state.address in look.under_way.sources:
                 continue
             try:
                 build = await self._means.composer.plant(
@@ -129,8 +128,11 @@ class Dispatcher:
                 tuple(reserves),
             )
             orders.append(Order(plan, farmer.address, state.sequence, build))
-        done = await self._submit(orders, refused, ledger)
-        await self._learn_for_later(plants, farmers)
+        if look.is_past(self._means.clock.now()):
+            # Signed now, they would have little time to land in. What was learned makes the next round quick.
+            return Dispatched([], refused)
+        done = await self._submit(orders, refused, look.pace.ledger)
+        await self._learn_for_later(plants, look.farmers)
         return done
 
     async def learn(self, farmer: str, *, block: int, stake: int, opens: bool, max_time: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kalepool.core.intents import Kind
 from kalepool.core.rounds import Wait
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from kalepool.core.strategy import Pace
 
 
+_GAP_LEDGERS: Final = 2
+
+
 @dataclass(slots=True)
 class Look:
     """What the last round saw, and what is under way after it."""
@@ -28,6 +31,10 @@ class Look:
     wait: Wait = field(default_factory=lambda: Wait(0.0, ""))
     held_back: str = ""
     is_stale: bool = False
+
+    def is_past(self, now: float) -> bool:
+        """Tell whether two ledgers' time has passed since: the machine slept or a node kept it waiting, look again."""
+        return now - self.pace.now > _GAP_LEDGERS * self.pace.ledger_seconds
 
 
 @dataclass(slots=True)

@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     from kalepool.services.stopping import Progress, Stop
 
 _NEVER: Final = 2**62
-_GAP_LEDGERS: Final = 2
-"""When so many ledgers pass between looking and acting, the machine slept or a node kept it waiting: look again."""
-
+_PAST: Final = "time has passed since the look"
 _REMEMBERED_BLOCKS: Final = 30
 _HARVEST_PAUSE_LEDGERS: Final = 12
 _OPENING_WINDOW_S: Final = 30
@@ -223,8 +221,8 @@ class Tender:
         actions = made.actions
         self._foreteller.note(made, lanes)
         self._applier.aim(actions, look)
-        if self._means.clock.now() - pace.now > _GAP_LEDGERS * pace.ledger_seconds:
-            return Wait(self._means.clock.now(), "time has passed since the look")
+        if look.is_past(self._means.clock.now()):
+            return Wait(self._means.clock.now(), _PAST)
         await self._applier.work(actions, look)
         await self._applier.plant(actions, look)
         await self._applier.open_next(look)
@@ -233,6 +231,8 @@ class Tender:
             await self._means.composer.refresh_bid()
             self._bid_for = snapshot.farm.index
             self._means.learner.save()
+        if look.is_past(self._means.clock.now()):
+            return Wait(self._means.clock.now(), _PAST)
         return self._until(actions, look)
 
     def _target(self, look: Look) -> int:
