@@ -9,6 +9,7 @@ from faults.money import check_money
 from faults.scenario import BLOCK
 from faults.unseen import check_booked
 from kalepool.adapters.store.intent_rows import load_intents
+from kalepool.core.facts import READ_BACK
 from kalepool.core.intents import SHOWN_BY_PAILS, State
 from kalepool.core.records import PailState
 from kalepool.services.comparing import compare
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from faults.world import World
     from kalepool.bootstrap import Pool
     from kalepool.core.intents import Intent
+    from kalepool.core.records import PailRecord
 
 _FAIR_LEDGERS: Final = 20
 """So many ledgers in a row without trouble are enough to work a pail, or to harvest it."""
@@ -150,11 +152,25 @@ def _check_pails(world: World, pool: Pool) -> None:
             continue
         where = f"{farmer.name}'s pail in block {block}"
         _check_pail(world, where, block, truth, None if record is None else record.state)
+        _check_read_back(world, pool, where, truth, record)
     if not world.restored:
         for address, minted in world.truth.minted.items():
             is_told = minted >= paid[address] if address in unseen else minted == paid[address]
             if address in numbers and not is_told:
                 world.violate(f"{numbers[address].name} was paid {minted}, and {paid[address]} is remembered")
+
+
+def _check_read_back(
+    world: World, pool: Pool, where: str, truth: PailTruth, record: PailRecord | None
+) -> None:
+    """Insist that who has read back what was paid since a backup knows every pail that was harvested."""
+    is_known = world.restored and int(pool.facts.get(READ_BACK) or 0) >= world.restored_at
+    if not is_known or not truth.is_harvested or truth.is_by_stranger:
+        return
+    if truth.ended is not None and truth.ended not in world.unseen:
+        world.counts["harvested, and known after a restore"] += 1
+        if record is None or record.state is not PailState.HARVESTED:
+            world.violate(f"{where} was harvested before a restore, and was not read back")
 
 
 def _is_unwatched(world: World, truth: PailTruth) -> bool:

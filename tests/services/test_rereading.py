@@ -145,6 +145,34 @@ def test_pails_harvested_since_the_backup_came_home_and_are_no_loss(tmp_path: Pa
     box.pool.close()
 
 
+def test_pails_planted_and_harvested_since_the_backup_are_shared_as_any_other(tmp_path: Path) -> None:
+    yard = Yard(tmp_path, farmers=2)
+    box, (farmer, other) = yard.box, yard.farmers
+    yard.back_up()
+    sow(box.bench, [farmer.address], (10, 11, 12))
+    before = box.wallet(farmer)
+    box.play(harvest(box, farmer, 10, 11, 12))
+    minted = box.wallet(farmer) - before
+    box.payout()
+    shared = box.kale(farmer.terms.payout)
+    assert shared > SHARE
+    yard.restore()
+    assert box.pool.pails.of_farmer(1, 10, 12) == []
+    plan, _ = box.payout()
+    assert not plan.lines
+    records = box.pool.pails.of_farmer(1, 10, 12)
+    assert [(one.state, one.stake, one.gap, one.zeros) for one in records] == [
+        (PailState.HARVESTED, STAKE, GAP, ZEROS)
+    ] * 3
+    assert sum(one.reward or 0 for one in records) == minted - 3 * STAKE
+    assert box.kale(farmer.terms.payout) == shared
+    assert box.owed(Claim.FARMER, farmer) == box.owed(Claim.POOL, farmer) == 0
+    assert box.pool.pails.of_farmer(other.number, 10, 12) == []
+    assert box.pool.facts.get(RESTORED) is box.pool.facts.get(UNREAD) is None
+    assert box.pool.books.total() == 0
+    box.pool.close()
+
+
 async def harvest(box: Cashbox, farmer: Farmer, *blocks: int) -> None:
     async with box.online() as pool:
         pairs = [(farmer.address, block) for block in blocks]

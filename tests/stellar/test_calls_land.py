@@ -189,12 +189,15 @@ def test_a_channel_harvests_for_a_farmer_who_signs_nothing(pool: Pool) -> None:
     channel = pool.member("channel")
     harvest = Harvest(farmer, 0)
     run(pool.transactions.learn(harvest, channel.public_key))
+    before = pool.pail(farmer, 0)
+    assert before is not None
     sealed = pool.transactions.build(harvest, pool.lane(channel), pool.bounds(), 200)
     run(pool.broadcaster.send([sealed.envelope]))
     pool.close()
     found = run(pool.chain.find(sealed.inner_hash))
     assert [(move.kind, move.amount) for move in found.moves] == [("mint", block_reward(0) + KALE)]
     assert found.harvests == ((farmer, 0),)
+    assert found.ended == {(farmer, 0): before}
     assert pool.pail(farmer, 0) is None
 
 
@@ -209,6 +212,7 @@ def test_a_tractor_harvests_many_blocks_in_a_call(pool: Pool) -> None:
     found = run(pool.chain.find(sealed.inner_hash))
     assert [move.kind for move in found.moves] == ["mint"] * 3
     assert found.harvests == tuple((farmer, index) for index in range(3))
+    assert list(found.ended) == list(found.harvests)
     assert all(pool.pail(farmer, index) is None for index in range(3))
 
 

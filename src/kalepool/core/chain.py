@@ -191,6 +191,7 @@ class Found:
         moves: what the asset's contract told.
         return_value: XDR of the invocation's return value, or None.
         harvests: (farmer's address, block index) of each pail that it called a harvest of, in the order of the call.
+        ended: those of them that it ended, as they were before.
     """
 
     status: Status
@@ -205,6 +206,7 @@ class Found:
     moves: tuple[AssetMove, ...] = ()
     return_value: bytes | None = None
     harvests: tuple[tuple[str, int], ...] = ()
+    ended: Mapping[tuple[str, int], Pail] = field(default_factory=dict)
 
     @property
     def landed(self) -> Landed:

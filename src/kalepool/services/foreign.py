@@ -28,11 +28,12 @@ class ForeignHarvests:
         self._chain = chain
         self._memory = memory
 
-    async def take(self, landed: Mapping[str, Landed]) -> None:
+    async def take(self, landed: Mapping[str, Landed], *, ours: bool = False) -> None:
         """Remember the harvests among transactions that the journal does not know; once or again, all the same.
 
         Args:
             landed: by outer hash, hex; of those that minted nothing for our farmers nothing is asked.
+            ours: whether they are our own of before a restore: then pails that this store never knew are ours too.
 
         Raises:
             RetryableError: when no node can tell.
@@ -42,10 +43,19 @@ class ForeignHarvests:
             tx_hash for tx_hash, one in landed.items() if any(_is_mint(move, numbers) for move in one.moves)
         ]
         for found in await self._chain.find_all(minted):
+            if found.status is not Status.SUCCESS:
+                continue
             keys = [(numbers[address], block) for address, block in found.harvests if address in numbers]
-            mints = [move.amount for move in found.moves if _is_mint(move, numbers)]
-            if keys and found.status is Status.SUCCESS:
-                self._memory.settle(keys, mints)
+            if ours:
+                self._memory.adopt(
+                    {
+                        (numbers[one], block): pail
+                        for (one, block), pail in found.ended.items()
+                        if one in numbers
+                    }
+                )
+            if keys:
+                self._memory.settle(keys, [move.amount for move in found.moves if _is_mint(move, numbers)])
 
 
 def _is_mint(move: AssetMove, numbers: Mapping[str, int]) -> bool:

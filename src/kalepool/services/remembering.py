@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from kalepool.core.chain import Snapshot
-    from kalepool.core.farm import Block
+    from kalepool.core.farm import Block, Pail
     from kalepool.core.farmers import Farmer
     from kalepool.core.intents import State
     from kalepool.ports import Blocks, Facts, Journal, Pails, Transactions
@@ -113,6 +113,25 @@ class Memory:
             return set()
         records = self._pails.of_farmer(farmer, min(blocks), max(blocks))
         return {record.block for record in records if record.state in _ENDED}
+
+    def adopt(self, ended: Mapping[Key, Pail]) -> None:
+        """Begin to know pails that were planted, worked and harvested while nothing here knew of them.
+
+        What their harvest paid is for ``settle`` to say.
+
+        Args:
+            ended: as they were before it; those that are known are left alone.
+        """
+        steps = []
+        with self._store.atomic():
+            for (farmer, block), pail in ended.items():
+                if not self._pails.of_farmer(farmer, block, block):
+                    first = PailRecord(farmer, block, PailState.PLANTED, pail.stake, pail.sequence)
+                    steps += [
+                        first,
+                        replace(first, state=PailState.WORKED, gap=pail.gap, zeros=pail.zeros),
+                    ]
+            self._pails.record(steps)
 
     def settle(self, keys: Sequence[Key], mints: Sequence[int]) -> dict[Key, PailRecord]:
         """Remember which pails of one landed harvest were paid; give them as they are now known.

@@ -122,7 +122,7 @@ class Rereader:
         since = min((one.closed_at for one in paid.values()), default=0)
         claimed = self._journal.claimed(paid, since) if paid else set()
         unknown = {tx_hash: one for tx_hash, one in paid.items() if tx_hash not in claimed}
-        await self._foreign.take(unknown)
+        await self._foreign.take(unknown, ours=True)
         self._settling.settle()
         keys = [
             return_key(tx_hash, place) for tx_hash, one in unknown.items() for place in range(len(one.moves))

@@ -10,13 +10,15 @@ from stellar_sdk import xdr
 from kalepool.adapters.stellar.answers import MAX_I64
 from kalepool.core.chain import AssetMove, Found, Status, Tip
 from kalepool.xdr.decode import decode_base64
-from kalepool.xdr.keys import address_of_sc_address
+from kalepool.xdr.farm import pail_from_scval
+from kalepool.xdr.keys import address_of_sc_address, pail_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kalepool.adapters.stellar.answers import Answer
     from kalepool.adapters.stellar.network import Network
+    from kalepool.core.farm import Pail
 
 MOVES: Final = frozenset({"mint", "burn", "transfer"})
 """What an asset's contract tells when it moves money."""
@@ -61,6 +63,7 @@ def read_outcome(answer: Answer, wanted: str, network: Network) -> Found:
         log = meta.v4.diagnostic_events or [
             decode_base64(xdr.DiagnosticEvent, text) for text in answer.texts("diagnosticEventsXdr")
         ]
+        harvests = _harvests(envelope, network)
         return Found(
             status=Status.SUCCESS if succeeded else Status.FAILED,
             tip=tip,
@@ -70,7 +73,8 @@ def read_outcome(answer: Answer, wanted: str, network: Network) -> Found:
             code=code,
             operation_codes=operations,
             contract_error=None if succeeded else kale_error(log, _called(envelope), network.kale),
-            harvests=_harvests(envelope, network),
+            harvests=harvests,
+            ended=_ended(harvests, meta.v4, network.kale),
             outer_hash=outer_hash,
             moves=_moves(meta.v4, network.asset_contract) if succeeded else (),
             return_value=_return_value(meta.v4) if succeeded else None,
@@ -158,6 +162,30 @@ def _harvests(envelope: xdr.TransactionEnvelope, network: Network) -> tuple[tupl
     farmer, wanted = address_of_sc_address(call.args[0].address), call.args[1]
     blocks = [wanted] if wanted.vec is None else wanted.vec.sc_vec
     return tuple((farmer, block.u32.uint32) for block in blocks if block.u32 is not None)
+
+
+def _ended(
+    harvests: Sequence[tuple[str, int]], meta: xdr.TransactionMetaV4, kale: str
+) -> dict[tuple[str, int], Pail]:
+    """Give the pails among some that a transaction's changes remove, as they were until then."""
+    wanted = {pail_key(kale, *pail): pail for pail in harvests}
+    before: dict[bytes, xdr.ContractDataEntry] = {}
+    ended = {}
+    for operation in meta.operations if wanted else ():
+        for change in operation.changes.ledger_entry_changes:
+            data = None if change.state is None else change.state.data.contract_data
+            if data is not None:
+                key = xdr.LedgerKeyContractData(data.contract, data.key, data.durability)
+                before[_key_of(key)] = data
+            elif change.removed is not None and change.removed.contract_data is not None:
+                key_bytes = _key_of(change.removed.contract_data)
+                if key_bytes in wanted and key_bytes in before:
+                    ended[wanted[key_bytes]] = pail_from_scval(before[key_bytes].val)
+    return ended
+
+
+def _key_of(data: xdr.LedgerKeyContractData) -> bytes:
+    return xdr.LedgerKey(xdr.LedgerEntryType.CONTRACT_DATA, contract_data=data).to_xdr_bytes()
 
 
 def _operation_code(operation: xdr.OperationResult) -> str:
