@@ -77,6 +77,11 @@ class Dealings:
         await self._world.ledgers(2)
         await self.pay_out(None, now_due=one.number % 3 == 0)
 
+    async def harvest_and_pay(self, _: Happening) -> None:
+        """Harvest whatever there is, and pay whatever is due."""
+        await self._world.harvest()
+        await self.pay_out(None, now_due=True)
+
     async def pay_twice(self, one: Happening) -> None:
         """Pay at two terminals at once."""
         world = self._world

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from kalepool.devnet.faults import FaultPlan, NetworkFaults, NodeFaults
@@ -237,8 +237,8 @@ _OF_MONEY: Final[Sequence[tuple[str, int, int]]] = (
     ("forgotten_payout", 4, 20),
 )
 
-_WHOLE_PAYOUT: Final = 6
-"""The number of a payout that pays all that is due, and is not killed."""
+_OLD_BACKUPS: Final = 0.5
+"""How many of those restored are so old that whole blocks are unknown to them."""
 
 # What keeps pails from their harvest for longer than a short life.
 _OUTLASTING: Final[Sequence[tuple[str, int, int]]] = (("pause_farm", 2, 320), ("stop_mine", 1, 320))
@@ -265,10 +265,15 @@ def _happenings(
         drawn += _drawn(dice, _OF_MONEY, dice.choice((1, 2, 4)), ledgers)
     if is_short and dice.random() < 0.6:
         drawn += _drawn(dice, _OUTLASTING, 1, ledgers // 2)
-    for one in [one for one in drawn if one.what == "restore"]:
-        # Who restores a backup has made one, and has paid since what that does not know.
-        made = dice.randint(2, one.ledger - 1)
-        drawn.append(Happening(made, "back_up"))
-        if has_money:
-            drawn.append(Happening(dice.randint(made, one.ledger), "payout", 0, _WHOLE_PAYOUT))
+    for position, one in enumerate(tuple(drawn)):
+        if one.what == "restore":
+            # Who restores a backup has made one, and has harvested and paid since what that does not know.
+            is_old = dice.random() < _OLD_BACKUPS
+            restored = dice.randint(ledgers * 5 // 6, ledgers) if is_old else one.ledger
+            made = dice.randint(2, 30 if is_old else restored - 1)
+            drawn[position] = replace(one, ledger=restored)
+            drawn += [
+                Happening(made, "back_up"),
+                Happening(dice.randint((made + restored) // 2, restored), "harvest_and_pay"),
+            ]
     return tuple(sorted(drawn, key=lambda one: (one.ledger, one.what, one.number)))
