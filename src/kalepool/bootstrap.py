@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from kalepool.core.farmers import Farmer
     from kalepool.core.health import NodeReport
     from kalepool.core.intents import Intent, State
-    from kalepool.core.records import AuditRow
+    from kalepool.core.records import AuditRow, PailRecord
     from kalepool.core.strategy import Policy
     from kalepool.networks import KnownNetwork
     from kalepool.secret import Secret
@@ -529,13 +529,16 @@ class Pool:
     @cached_property
     def memory(self) -> Memory:
         """Keeps what is known of pails in step with the chain."""
-        from kalepool.services.remembering import Memory, plant_state  # noqa: PLC0415
+        from kalepool.services.remembering import Memory, is_told, plant_state  # noqa: PLC0415
 
         def plant(farmer: int, block: int) -> State | None:
             # Not before it is asked: who only looks leaves no trace of himself, and a journal has an owner.
             return plant_state(self.journal, farmer, block)
 
-        return Memory(self.pails, self.blocks, plant, self.store, self.facts)
+        def told(record: PailRecord) -> bool:
+            return is_told(self.journal, self.facts, record)
+
+        return Memory(self.pails, self.blocks, plant, self.store, self.facts, told)
 
     @cached_property
     def sources(self) -> Sources:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from stellar_sdk import Asset, Keypair
 
+from kalepool.core.intents import Attempt, Kind, Plan
 from kalepool.core.records import PailState
 from kalepool.devnet.entries import Trustline
 from kalepool.devnet.faults import Event as Fault
 from kalepool.devnet.faults import FaultPlan, NodeFaults
 from kalepool.devnet.ledger import LedgerSettings
+from kalepool.errors import RetryableError
 from kalepool.services.events import Name
 from kalepool.services.mining import Mining
 from kalepool.services.stopping import Goal
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from kalepool.core.chain import Snapshot
+    from kalepool.core.chain import Happenings, Snapshot
     from kalepool.core.farmers import Farmer
 
 
@@ -229,6 +231,40 @@ def test_a_pail_that_a_stranger_harvested_while_nobody_looked_is_no_lost_one_tho
     assert (first.reward or 0) + first.stake == bench.kale_of(lucky.address) - before - _mined(shift, lucky)
     assert (second.farmer, second.state) == (other.number, PailState.EXPIRED)
     shift.check_books()
+    shift.pool.close()
+
+
+def test_what_is_gone_is_not_taken_for_dead_while_nobody_tells_what_others_did(tmp_path: Path) -> None:
+    shift = Shift(tmp_path, farmers=2, neighbours=12, settings=LedgerSettings(temporary_ttl=200))
+    bench, (lucky, other) = shift.stead.bench, shift.farmers
+
+    def die_with_a_sweep_signed() -> None:
+        (sweep,) = shift.pool.journal.plan_all([Plan(Kind.SWEEP, "sweep:1:cold")])
+        assert sweep is not None
+        attempt = Attempt(1, "ab" * 32, ("cd" * 32,), lucky.address, 2**60, b"", 1, 57)
+        shift.pool.journal.sign_all([(sweep.number, attempt)])
+        shift.kill()
+
+    shift.at[58] = die_with_a_sweep_signed
+    with pytest.raises(asyncio.CancelledError):
+        shift.mine()
+    bench.close(20)
+    bench.land(bench.harvest(Keypair.from_public_key(lucky.address), 0, bench.account("stranger")))
+    bench.close(250)
+    shift.crash()
+    happenings, silent = shift.pool.chain.happenings, [True] * 3
+
+    async def tell_later(*question: Any) -> Happenings:
+        if silent:
+            silent.pop()
+            raise RetryableError("events: busy")
+        return await happenings(*question)
+
+    shift.pool.chain.happenings = tell_later  # type: ignore[method-assign, assignment]
+    shift.mine(1)
+    first, second = shift.pool.pails.in_blocks(0, 0)
+    assert (first.farmer, first.state) == (lucky.number, PailState.HARVESTED)
+    assert (second.farmer, second.state) == (other.number, PailState.EXPIRED)
     shift.pool.close()
 
 

@@ -116,6 +116,15 @@ def test_what_became_of_a_pail_is_not_said_while_its_harvest_may_be_unread(
     assert bool(observe(record, "G1", BLOCK, snapshot, unread=unread)) is is_said
 
 
+def test_only_death_waits_until_every_harvest_is_told_of() -> None:
+    dead, gone = seen(None, index=9, ledger=END + 1), seen(None, index=9, ledger=END)
+    assert observe(HARVESTABLE, "G1", BLOCK, dead, told=lambda record: record is not HARVESTABLE) == []
+    (after,) = observe(HARVESTABLE, "G1", BLOCK, dead, told=lambda record: record is HARVESTABLE)
+    assert after.state is PailState.EXPIRED
+    (after,) = observe(HARVESTABLE, "G1", BLOCK, gone, told=lambda _record: False)
+    assert after.state is PailState.HARVESTED
+
+
 def test_a_pail_that_stands_there_is_lost_whatever_is_unread() -> None:
     (after,) = observe(PLANTED, "G1", BLOCK, seen(FRESH, index=9), unread=601)
     assert after.state is PailState.FORFEITED

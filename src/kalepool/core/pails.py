@@ -26,6 +26,10 @@ def _nothing_begun(_farmer: int, _block: int) -> State | None:
     return None
 
 
+def _all_is_told(_record: PailRecord) -> bool:
+    return True
+
+
 def observe(
     record: PailRecord,
     address: str,
@@ -34,6 +38,7 @@ def observe(
     plant: Callable[[int, int], State | None] = _nothing_begun,
     *,
     unread: int | None = None,
+    told: Callable[[PailRecord], bool] = _all_is_told,
 ) -> list[PailRecord]:
     """Give what is to be remembered of a pail after a snapshot that asked for it, in order.
 
@@ -50,12 +55,16 @@ def observe(
         unread: from which ledger on transactions of ours may be unknown here, as after a restore; None where all
             are known. A pail of before that is gone may have been harvested by one of them: what became of it is
             said once they have been read back.
+        told: whether every harvest of a pail that is gone, and could have died since, would be known by now. Until
+            then nothing is said of it: taken for dead, it would never be taken for harvested.
     """
     if record.state not in ALIVE and record.state is not PailState.MISSED:
         return []
     found = snapshot.pails.get((address, record.block))
     now = _gone(record, block, snapshot, plant) if found is None else _present(record, found, snapshot)
-    if found is None and _is_too_early_to_say(now, record, unread):
+    if found is None and (
+        _is_too_early_to_say(now, record, unread) or (now.state is PailState.EXPIRED and not told(record))
+    ):
         return []
     if now is record or now == record:
         return []

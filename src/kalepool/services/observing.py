@@ -10,7 +10,7 @@ from kalepool.core.farmers import Custody, FarmerState
 from kalepool.core.pails import observe
 from kalepool.core.records import ALIVE, BlockRecord, PailRecord, PailState
 from kalepool.core.strategy import Pace, due_at
-from kalepool.services.remembering import plant_state, unread_from
+from kalepool.services.remembering import is_told, plant_state, unread_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -175,7 +175,10 @@ class Observer:
             if dated is None and block not in gone:
                 gone[block] = _last_seen(self._means.blocks, block)
             last = gone[block] if dated is None else dated.block
-            for now in observe(record, farmer.address, last, snapshot, self._plant, unread=unread):
+            steps = observe(
+                record, farmer.address, last, snapshot, self._plant, unread=unread, told=self._is_told
+            )
+            for now in steps:
                 changes.append(Change(farmer, record, now))
                 record = now
         return changes
@@ -191,6 +194,9 @@ class Observer:
 
     def _plant(self, farmer: int, block: int) -> State | None:
         return plant_state(self._means.journal, farmer, block)
+
+    def _is_told(self, record: PailRecord) -> bool:
+        return is_told(self._means.journal, self._means.facts, record)
 
     def drop_ripe(self, farmer: int, block: int) -> None:
         """Take note that a pail has been harvested, and the store knows."""

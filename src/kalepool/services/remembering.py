@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from kalepool.core.facts import RESTORED, UNREAD, UNSEEN, spans
+from kalepool.core.facts import BOOKED, RESTORED, UNREAD, UNSEEN, spans
 from kalepool.core.harvests import paid_by
-from kalepool.core.intents import plant_purpose
+from kalepool.core.intents import Kind, State, pail_item, plant_purpose
 from kalepool.core.pails import observe, paid, reward_of
 from kalepool.core.records import ALIVE, BlockRecord, PailRecord, PailState
 from kalepool.core.shares import Loss
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from kalepool.core.chain import Snapshot
     from kalepool.core.farm import Block, Pail
     from kalepool.core.farmers import Farmer
-    from kalepool.core.intents import State
     from kalepool.ports import Blocks, Facts, Journal, Pails, Transactions
 
 Key = tuple[int, int]
@@ -53,6 +52,22 @@ def unread_from(facts: Facts) -> int | None:
     return None if is_gap and facts.get(RESTORED) is None else int(unread)
 
 
+def is_told(journal: Journal, facts: Facts, record: PailRecord) -> bool:
+    """Tell whether every harvest that a pail's life left time for is known here.
+
+    Others' are known once events have been read to its end; ours, of whichever process, once they are closed. One
+    of which no history tells any more keeps no pail alive.
+    """
+    booked, end = facts.get(BOOKED), record.live_until
+    if booked is not None and end is not None and int(booked) < end:
+        return False
+    item = pail_item(record.farmer, record.block)
+    return not any(
+        intent.kind is Kind.HARVEST and item in intent.items and intent.state is not State.UNRESOLVED
+        for intent in journal.open_intents(mine=False)
+    )
+
+
 class Memory:
     """Brings what is known of pails up to what a snapshot shows.
 
@@ -62,6 +77,7 @@ class Memory:
         plant: gives where our plant of a farmer in a block stands; None where there is none.
         store: makes reading and writing one, so that another process cannot come between.
         facts: whether transactions of ours may be unknown here.
+        told: whether every harvest of a pail that could have died is known.
     """
 
     def __init__(
@@ -71,12 +87,14 @@ class Memory:
         plant: Callable[[int, int], State | None],
         store: Transactions,
         facts: Facts,
+        told: Callable[[PailRecord], bool],
     ) -> None:
         self._pails = pails
         self._blocks = blocks
         self._plant = plant
         self._store = store
         self._facts = facts
+        self._told = told
 
     def take(
         self, snapshot: Snapshot, asked: Iterable[Key], farmers: Mapping[int, Farmer], *, dry: bool = False
@@ -182,9 +200,8 @@ class Memory:
                 if record is None:
                     continue
                 path.append(record)
-            path += observe(
-                record, address, self._block(index, snapshot), snapshot, self._plant, unread=unread
-            )
+            block = self._block(index, snapshot)
+            path += observe(record, address, block, snapshot, self._plant, unread=unread, told=self._told)
             lost = self._without_block(path[-1] if path else record, address, snapshot)
             path += [] if lost is None else [lost]
             steps += path
