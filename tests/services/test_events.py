@@ -15,6 +15,7 @@ from kalepool.core.intents import State
 from kalepool.core.postings import FEES, XLM, account, postings_of
 from kalepool.devnet.faults import NodeFaults
 from kalepool.devnet.queue import Chosen
+from kalepool.services import reconcile
 from kalepool.services.submit import HELD_LEDGERS
 from kalepool.xdr.keys import pail_key
 from support.devnet import KALE as ONE_KALE
@@ -262,6 +263,18 @@ def test_events_that_leave_us_out_only_delay_what_asking_settles(house: House) -
     closed = house.reconcile(look(them))
     assert asked(house) == 3
     check_against_asking(house, intents, closed)
+
+
+def test_of_many_that_are_refused_at_once_a_few_are_asked_about_in_each_look(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "_ASKED_AT_ONCE", 2)
+    them = season(house, 3)
+    them.send(them.plants([STAKE] * 3, seconds=40))
+    change(house, "getEvents", blind)
+    house.pool.close(HELD_LEDGERS)
+    assert [len(house.reconcile(look(them))) for _ in range(3)] == [2, 1, 0]
+    assert asked(house) == 3
 
 
 def test_a_node_without_events_costs_requests_and_nothing_else(house: House) -> None:

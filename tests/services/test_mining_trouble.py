@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from stellar_sdk import Asset, Keypair
 
+from kalepool.core.chain import Found, Status
 from kalepool.core.intents import Attempt, Kind, Plan
 from kalepool.core.records import PailState
 from kalepool.devnet.entries import Trustline
@@ -17,6 +18,7 @@ from kalepool.devnet.faults import Event as Fault
 from kalepool.devnet.faults import FaultPlan, NodeFaults
 from kalepool.devnet.ledger import LedgerSettings
 from kalepool.errors import RetryableError
+from kalepool.services import reconcile
 from kalepool.services.events import Name
 from kalepool.services.mining import Mining
 from kalepool.services.stopping import Goal
@@ -235,8 +237,73 @@ def test_a_pail_that_a_stranger_harvested_while_nobody_looked_is_no_lost_one_tho
 
 
 def test_what_is_gone_is_not_taken_for_dead_while_nobody_tells_what_others_did(tmp_path: Path) -> None:
-    shift = Shift(tmp_path, farmers=2, neighbours=12, settings=LedgerSettings(temporary_ttl=200))
-    bench, (lucky, other) = shift.stead.bench, shift.farmers
+    shift = _harvested_unseen(tmp_path)
+    happenings, silent = shift.pool.chain.happenings, [True] * 3
+
+    async def tell_later(*question: Any) -> Happenings:
+        if silent:
+            silent.pop()
+            raise RetryableError("events: busy")
+        return await happenings(*question)
+
+    shift.pool.chain.happenings = tell_later  # type: ignore[method-assign, assignment]
+    _check_seen_at_last(shift)
+
+
+def test_what_others_harvested_is_asked_again_of_who_does_not_find_it(tmp_path: Path) -> None:
+    shift = _harvested_unseen(tmp_path)
+    find_all, lags = shift.pool.chain.find_all, [True] * 3
+
+    async def find_later(hashes: Sequence[str]) -> list[Found]:
+        found = await find_all(hashes)
+        if not any(one.harvests for one in found) or not lags:
+            return found
+        lags.pop()
+        return [Found(Status.NOT_FOUND, one.tip) for one in found]
+
+    shift.pool.chain.find_all = find_later  # type: ignore[method-assign, assignment]
+    _check_seen_at_last(shift)
+    assert not lags
+
+
+def test_a_thousand_harvests_of_others_are_asked_about_a_few_in_each_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "_ASKED_AT_ONCE", 2)
+    shift = Shift(tmp_path, farmers=6, neighbours=12, settings=LedgerSettings(temporary_ttl=200))
+    bench = shift.stead.bench
+    shift.at[58] = shift.kill
+    with pytest.raises(asyncio.CancelledError):
+        shift.mine()
+    bench.close(20)
+    stranger = bench.account("stranger")
+    for farmer in shift.farmers[:5]:
+        bench.land(bench.harvest(Keypair.from_public_key(farmer.address), 0, stranger))
+    bench.close(250)
+    shift.crash()
+    find_all, asked = shift.pool.chain.find_all, []
+
+    async def count(hashes: Sequence[str]) -> list[Found]:
+        found = await find_all(hashes)
+        asked.append(sum(bool(one.harvests) for one in found))
+        return found
+
+    shift.pool.chain.find_all = count  # type: ignore[method-assign, assignment]
+    shift.mine(1)
+    assert [number for number in asked if number] == [2, 2, 1]
+    states = [record.state for record in shift.pool.pails.in_blocks(0, 0)]
+    assert states == [PailState.HARVESTED] * 5 + [PailState.EXPIRED]
+    shift.check_books()
+    shift.pool.close()
+
+
+def _harvested_unseen(folder: Path) -> Shift:
+    """Let a stranger harvest the first farmer's pail while nobody looks, until it and the second one's would have died.
+
+    What died with ``mine`` has an intent under way whose outcome is asked for.
+    """
+    shift = Shift(folder, farmers=2, neighbours=12, settings=LedgerSettings(temporary_ttl=200))
+    bench, lucky = shift.stead.bench, shift.farmers[0]
 
     def die_with_a_sweep_signed() -> None:
         (sweep,) = shift.pool.journal.plan_all([Plan(Kind.SWEEP, "sweep:1:cold")])
@@ -252,15 +319,12 @@ def test_what_is_gone_is_not_taken_for_dead_while_nobody_tells_what_others_did(t
     bench.land(bench.harvest(Keypair.from_public_key(lucky.address), 0, bench.account("stranger")))
     bench.close(250)
     shift.crash()
-    happenings, silent = shift.pool.chain.happenings, [True] * 3
+    return shift
 
-    async def tell_later(*question: Any) -> Happenings:
-        if silent:
-            silent.pop()
-            raise RetryableError("events: busy")
-        return await happenings(*question)
 
-    shift.pool.chain.happenings = tell_later  # type: ignore[method-assign, assignment]
+def _check_seen_at_last(shift: Shift) -> None:
+    """Mine on, and insist that the pail a stranger harvested is known as harvested, and the other one as lost."""
+    lucky, other = shift.farmers
     shift.mine(1)
     first, second = shift.pool.pails.in_blocks(0, 0)
     assert (first.farmer, first.state) == (lucky.number, PailState.HARVESTED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kalepool.core.chain import Status
+from kalepool.errors import RetryableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,35 +28,51 @@ class ForeignHarvests:
         self._farmers = farmers
         self._chain = chain
         self._memory = memory
+        self._taken: set[str] = set()  # of what was not all taken at once
 
-    async def take(self, landed: Mapping[str, Landed], *, ours: bool = False) -> None:
+    async def take(
+        self, landed: Mapping[str, Landed], *, ours: bool = False, most: int | None = None
+    ) -> bool:
         """Remember the harvests among transactions that the journal does not know; once or again, all the same.
 
         Args:
             landed: by outer hash, hex; of those that minted nothing for our farmers nothing is asked.
             ours: whether they are our own of before a restore: then pails that this store never knew are ours too.
+            most: how many are asked about now; None for all.
+
+        Returns:
+            Whether that was all. If not, the same is to be given again, and the rest is asked about.
 
         Raises:
-            RetryableError: when no node can tell.
+            RetryableError: when no node can tell. One that does not find what events told of is behind, or has
+                forgotten it: another may know, and what it paid is lost to us once it is booked.
         """
         numbers = {one.address: one.number for one in self._farmers.all()}
         minted = [
-            tx_hash for tx_hash, one in landed.items() if any(_is_mint(move, numbers) for move in one.moves)
+            tx_hash
+            for tx_hash, one in landed.items()
+            if tx_hash not in self._taken and any(_is_mint(move, numbers) for move in one.moves)
         ]
-        for found in await self._chain.find_all(minted):
+        asked = minted[:most]
+        for tx_hash, found in zip(asked, await self._chain.find_all(asked), strict=True):
             if found.status is not Status.SUCCESS:
-                continue
+                raise RetryableError(
+                    f"the node {found.tip.node} does not find a harvest that events told of",
+                    hint="try again, or configure another node",
+                )
             keys = [(numbers[address], block) for address, block in found.harvests if address in numbers]
             if ours:
+                pails = found.ended.items()
                 self._memory.adopt(
-                    {
-                        (numbers[one], block): pail
-                        for (one, block), pail in found.ended.items()
-                        if one in numbers
-                    }
+                    {(numbers[one], block): pail for (one, block), pail in pails if one in numbers}
                 )
             if keys:
                 self._memory.settle(keys, [move.amount for move in found.moves if _is_mint(move, numbers)])
+            self._taken.add(tx_hash)
+        if len(asked) < len(minted):
+            return False
+        self._taken.clear()
+        return True
 
 
 def _is_mint(move: AssetMove, numbers: Mapping[str, int]) -> bool:

@@ -48,6 +48,9 @@ _BAD_SEQUENCE: Final = "txBAD_SEQ"
 _REPEATABLE: Final = frozenset({Kind.PLANT, Kind.WORK})
 """Made anew as soon as one is known to be dead: a pail takes one of them. Payments are left alone until they are too old."""
 
+_ASKED_AT_ONCE: Final = 30
+"""Transactions asked about for the sake of others in one look of ``mine``, three requests: the rest waits for the next."""
+
 IDLE_LEDGERS: Final = 30
 """While nothing is under way, what others do is read so often: twice a block."""
 
@@ -183,11 +186,16 @@ class Reconciler:
 
         Of the latter nothing lands any more, and there may be time for another.
         """
-        last = [intent.attempts[-1] for intent in refused]
-        states = await self._chain.accounts([attempt.source for attempt in last])
-        answers = await self._chain.find_all([attempt.inner_hash for attempt in last])
+        states = await self._chain.accounts([intent.attempts[-1].source for intent in refused])
+        used = [
+            (intent, intent.attempts[-1])
+            for intent in refused
+            if (state := states.get(intent.attempts[-1].source)) is not None
+            and state.sequence >= intent.attempts[-1].sequence
+        ][:_ASKED_AT_ONCE]
+        answers = await self._chain.find_all([attempt.inner_hash for _, attempt in used])
         findings = _Findings()
-        for intent, attempt, found in zip(refused, last, answers, strict=True):
+        for (intent, attempt), found in zip(used, answers, strict=True):
             verdict = judge_overtaken(attempt, states.get(attempt.source), found)
             if verdict is Verdict.DEAD:
                 findings.dead.append(intent)
@@ -222,8 +230,11 @@ class Reconciler:
             happenings = await self._chain.happenings(since, self._payer, holders)
             self._window = widened(self._window, happenings)
             if self._witness is not None:
-                if self._foreign is not None:
-                    await self._foreign.take(self._witness.fresh(happenings))
+                most = None if snapshot is None else _ASKED_AT_ONCE
+                fresh = self._witness.fresh(happenings)
+                if self._foreign is not None and not await self._foreign.take(fresh, most=most):
+                    # Booked once all of it is taken: till then no pail of those ledgers counts as dead.
+                    return witnessed, True
                 witnessed = witnessed.and_then(self._witness.book(happenings))
             # After long silence events fill more than is read at once. What they tell comes before what a
             # snapshot shows: a pail that is not there has died, unless they say that somebody harvested it.
