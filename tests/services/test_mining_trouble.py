@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from kalepool.core.chain import Happenings, Snapshot
+    from kalepool.core.chain import AccountState, Happenings, Snapshot
     from kalepool.core.farmers import Farmer
 
 
@@ -121,6 +121,30 @@ def test_who_sends_for_himself_is_worked_in_the_same_block_and_planted_in_the_ne
         assert len(set(shift.names(Name.WORKED, block))) == 3
         works = [event.ledger or 0 for event in shift.told(Name.WORKED, block) if not event.reason]
         assert max(works) - min(works) <= 2  # there is no waiting until what is dead is too old as well
+    shift.check_books()
+    shift.pool.close()
+
+
+@pytest.mark.parametrize("ledger", [2, 3, 105])
+def test_a_number_that_its_owner_has_used_is_not_taken_again_though_a_node_lags(
+    tmp_path: Path, ledger: int
+) -> None:
+    shift = Shift(tmp_path, farmers=3, neighbours=12)
+    shift.at[ledger] = lambda: shift.pay_himself(1, Asset.native())
+    accounts, old = shift.pool.chain.accounts, [{}, {}, {}]  # type: ignore[var-annotated]
+
+    async def lag(addresses: Sequence[str]) -> dict[str, AccountState]:
+        found = await accounts(addresses)
+        if shift.stead.operator not in addresses:
+            return found  # about what was refused
+        if shift.ledger.latest.sequence < ledger:
+            old[:] = [found] * 3
+        return {**found, **old.pop()} if old else found
+
+    shift.pool.chain.accounts = lag  # type: ignore[method-assign]
+    outcome = shift.mine(2)
+    for block in outcome.blocks:
+        assert len(set(shift.names(Name.WORKED, block))) == 3
     shift.check_books()
     shift.pool.close()
 

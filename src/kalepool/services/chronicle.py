@@ -85,6 +85,8 @@ class Chronicle:
                 self._accounts.charge(self._means.operator, one.landed.fee_charged)
             if one.state is State.FAILED:
                 self._mistrust(one.intent.kind)
+            elif one.is_overtaken:
+                self._accounts.note_used(one.intent.attempts[-1].source, one.intent.attempts[-1].sequence)
             elif one.state is State.EXPIRED:
                 # It may have carried a number that its owner used meanwhile: the next would be as dead.
                 self._accounts.outdate()

@@ -106,6 +106,7 @@ class Accounts:
         self._remembers = remembers
         self._block: int | None = None
         self._known: dict[str, AccountState] = {}
+        self._used: dict[str, int] = {}  # sequence numbers that no node may take back
 
     def __getitem__(self, address: str) -> AccountState | None:
         return self._known.get(address)
@@ -113,6 +114,11 @@ class Accounts:
     def outdate(self) -> None:
         """Something shows that accounts have changed: read them again before the next plants."""
         self._block = None
+
+    def note_used(self, address: str, sequence: int) -> None:
+        """Take note that an account has come to a number: a node that lags would have it signed once more."""
+        self._used[address] = max(sequence, self._used.get(address, 0))
+        self.outdate()
 
     def charge(self, address: str, stroops: int) -> None:
         """Take a fee that was paid since from what was read."""
@@ -132,7 +138,11 @@ class Accounts:
         if self._block == block and all(address in self._known for address in wanted):
             return
         self._block = None
-        found = await self._means.chain.accounts([self._means.operator, *wanted])
+        read = await self._means.chain.accounts([self._means.operator, *wanted])
+        found = {
+            address: replace(state, sequence=max(state.sequence, self._used.get(address, 0)))
+            for address, state in read.items()
+        }
         self._known = found
         if self._remembers:
             self._means.views.save_accounts(list(found.values()), ledger)

@@ -10,7 +10,7 @@ still land.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from kalepool.core.chain import Status
@@ -64,12 +64,14 @@ class Closed:
         state: where it stands now.
         landed: the transaction in a ledger, or None.
         why: a note for people.
+        is_overtaken: whether its account has used its sequence number for something else.
     """
 
     intent: Intent
     state: State
     landed: Landed | None = None
     why: str = ""
+    is_overtaken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ class Reconciler:
                 self._sort(intent, [(attempt, found)], findings)
         closed = self._settle(findings.settled) + self._book_failed(findings.failed)
         why = "its account has sent something else with its sequence number"
-        return closed + self._give_up(findings.dead, why)
+        return closed + [replace(one, is_overtaken=True) for one in self._give_up(findings.dead, why)]
 
     def _close(self, findings: _Findings) -> list[Closed]:
         closed = self._settle(findings.settled)
