@@ -21,7 +21,7 @@ from kalepool.core.roster import parse_stake
 from kalepool.core.sealing import audit_entry, terms_message
 from kalepool.core.strategy import POLICIES, Fixed
 from kalepool.errors import ConfigError, RetryableError
-from kalepool.networks import NETWORKS
+from kalepool.networks import LOCAL, NETWORKS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -392,7 +392,11 @@ class Pool:
         """Network time."""
         from kalepool.adapters.clock import NetworkClock, boot_time  # noqa: PLC0415
 
-        return NetworkClock(monotonic=self._monotonic or boot_time, sleep=self._sleep)
+        return NetworkClock(
+            monotonic=self._monotonic or boot_time,
+            sleep=self._sleep,
+            keeps_real_time=self.known.name != LOCAL,
+        )
 
     @asynccontextmanager
     async def online(self) -> AsyncIterator[None]:
@@ -419,7 +423,7 @@ class Pool:
             tip, codes = await self.chain.deployed([self.network.kale, *([tractor] if tractor else [])])
             self._deployment = Deployment(self.network, codes[0], codes[1] if tractor else None)
         except SilentError as error:
-            if self.known.name != "local":
+            if self.known.name != LOCAL:
                 raise
             raise RetryableError(
                 error.message, hint="is the local network running? start it with: kalepool devnet"

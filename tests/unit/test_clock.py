@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kalepool.adapters.clock import NetworkClock
+from kalepool.bootstrap import Pool
+from kalepool.config import load
+from support.vault import secret
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kalepool.ports import Clock
 
 GENESIS = 1_700_000_000
@@ -39,11 +44,16 @@ class World:
         speed: network seconds in one of the machine's.
         ledger_seconds: network seconds between ledgers.
         poll: seconds between looks, and as much jitter again.
+        is_real: whether it is known to keep real time.
     """
 
-    def __init__(self, speed: float = 1.0, ledger_seconds: float = 5.59, poll: float = 1.0) -> None:
+    def __init__(
+        self, speed: float = 1.0, ledger_seconds: float = 5.59, poll: float = 1.0, *, is_real: bool = False
+    ) -> None:
         self.machine = Machine()
-        self.clock = NetworkClock(monotonic=self.machine.time, sleep=self.machine.sleep)
+        self.clock = NetworkClock(
+            monotonic=self.machine.time, sleep=self.machine.sleep, keeps_real_time=is_real
+        )
         self.port: Clock = self.clock  # the type checker holds it to its port
         self.speed, self.ledger_seconds, self.poll = speed, ledger_seconds, poll
         self.began = self.machine.at
@@ -55,8 +65,9 @@ class World:
         """The true network time."""
         return GENESIS + (self.machine.at - self.began - self.stood_still) * self.speed
 
-    def look(self) -> None:
-        ledger = int((self.time - GENESIS) / self.ledger_seconds)
+    def look(self, *, behind: int = 0) -> None:
+        """Ask a node that may be some ledgers behind."""
+        ledger = int((self.time - GENESIS) / self.ledger_seconds) - behind
         self.clock.observe(100 + ledger, int(GENESIS + ledger * self.ledger_seconds))
 
     def go_on(self, seconds: float) -> None:
@@ -104,6 +115,28 @@ def test_who_sees_the_first_ledgers_late_or_early_takes_no_real_network_for_a_sl
         world.look()
         assert world.clock.rate == 1.0
         assert -world.ledger_seconds - 1 < world.error < 0.01
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_real_network_never_hurries_though_nodes_lag_by_turns_from_the_first_look_on(seed: int) -> None:
+    world, dice = World(is_real=True), random.Random(seed)
+    world.machine.at += dice.uniform(100.0, 200.0)
+    for _ in range(40):
+        world.look(behind=dice.choice((0, 3)))
+        world.machine.at += dice.choice((0.5, 1.0, 2.0, 5.0))
+        assert world.clock.rate == 1.0
+        assert world.error < 0.01
+
+
+@pytest.mark.parametrize(("network", "rate"), [("mainnet", 1.0), ("testnet", 1.0), ("local", 20.0)])
+def test_a_pool_measures_the_rate_of_a_local_network_alone(tmp_path: Path, network: str, rate: float) -> None:
+    machine = Machine()
+    config = load(None, {}, tmp_path, {"network.name": network})
+    pool = Pool(config, "test", lambda: secret("none"), monotonic=machine.time)
+    for ledger in range(100, 130):
+        pool.clock.observe(ledger, GENESIS + 5 * ledger)
+        machine.at += 0.25
+    assert pool.clock.rate == pytest.approx(rate)
 
 
 def test_two_ledgers_seen_at_once_tell_nothing_of_a_rate() -> None:

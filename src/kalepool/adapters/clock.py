@@ -3,8 +3,9 @@
 Ledgers are seen some time after they closed, never before. So the rate of network time is the median
 over pairs of ledgers, and its offset is set by whichever late ledger was seen soonest. The rate is 1
 until looks exclude it: a ledger closed between the look that showed it and the one before, so a pair that was
-seen late and soon, or soon and late, is no sign of a network that hurries or lags. A wrong wall clock plays
-no part, and CLOCK_BOOTTIME goes on while the machine sleeps.
+seen late and soon, or soon and late, is no sign of a network that hurries or lags. Looks at nodes that lag by
+turns exclude it wrongly, so where a network is known to keep real time, no look does. A wrong wall clock
+plays no part, and CLOCK_BOOTTIME goes on while the machine sleeps.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class NetworkClock:
         monotonic: seconds of a clock that never steps and goes on while the machine sleeps.
         sleep: waits for seconds of that clock, about.
         ledger_seconds: what is assumed between ledgers before it can be measured.
+        keeps_real_time: whether the rate is 1, as every real network's is; a local one's is measured.
     """
 
     def __init__(
@@ -68,10 +70,12 @@ class NetworkClock:
         monotonic: Callable[[], float] = boot_time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         ledger_seconds: float = 5.0,
+        keeps_real_time: bool = False,
     ) -> None:
         self._monotonic = monotonic
         self._sleep = sleep
         self._assumed_ledger_seconds = ledger_seconds
+        self._keeps_real_time = keeps_real_time
         self._looked: float | None = None
         self._seen: deque[_Seen] = deque(maxlen=_WINDOW)
         self._doubted: list[_Seen] = []
@@ -157,7 +161,7 @@ class NetworkClock:
             self._ledger_seconds = statistics.median(
                 (late.close_time - early.close_time) / (late.ledger - early.ledger) for early, late in pairs
             )
-            self._rate = _rate(pairs)
+            self._rate = 1.0 if self._keeps_real_time else _rate(pairs)
         self._offset = max(one.close_time - self._rate * one.at for one in seen[-_RECENT:])
 
 
