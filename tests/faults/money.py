@@ -8,7 +8,7 @@ from kalepool.core.facts import READ_BACK
 from kalepool.core.farmers import FarmerState
 from kalepool.core.intents import Kind, State
 from kalepool.core.postings import KALE, account
-from kalepool.core.shares import OWED, Claim, claim_of, paid
+from kalepool.core.shares import OWED, Claim, claim_of, owed, paid
 from kalepool.services.paying import PayoutPlan
 from support.devnet import KALE as ONE
 
@@ -31,6 +31,7 @@ def check_money(world: World, pool: Pool) -> None:
         if is_known:
             _check_paid(world, pool, farmer)
         _check_left(world, pool, farmer)
+        _check_compensated(world, pool, farmer)
     if is_known and (world.unseen.is_adopted or not world.unseen.spans):
         held = world.bench.line(world.operator)
         booked = pool.books.balance(account(world.operator), KALE)
@@ -64,6 +65,26 @@ def _check_paid(world: World, pool: Pool, farmer: Farmer) -> None:
         is_right = amount >= booked if _has_left(pool, farmer) and claim is Claim.FARMER else amount == booked
         if not is_right:
             world.violate(f"{farmer.name}: {amount} stroops paid as {claim}, and {booked} in the books")
+
+
+def _check_compensated(world: World, pool: Pool, farmer: Farmer) -> None:
+    """Insist that nothing is owed, nor was paid, for a stake that came home, whoever brought it.
+
+    Not even after a restore: what is read back says which pails were harvested. Where no node could tell of a harvest
+    any more, it looks like a loss.
+    """
+    known = pool.pails.of_farmer(farmer.number, 0, world.ledger.farm.index)
+    lost = sum(record.lost for record in known)
+    for (address, _), truth in world.truth.pails.items():
+        if address == farmer.address and (
+            not truth.is_harvested or (truth.ended is not None and truth.ended in world.unseen)
+        ):
+            lost += truth.stake
+    claim = Claim.COMPENSATION, farmer.number
+    given = pool.books.balance(owed(*claim), KALE) + pool.books.balance(paid(*claim), KALE)
+    world.counts["compensated"] += int(given > 0)
+    if given > lost:
+        world.violate(f"{farmer.name} is compensated with {given} stroops, and has lost {lost}")
 
 
 def _has_left(pool: Pool, farmer: Farmer) -> bool:

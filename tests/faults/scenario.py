@@ -276,4 +276,7 @@ def _happenings(
                 Happening(made, "back_up"),
                 Happening(dice.randint((made + restored) // 2, restored), "harvest_and_pay"),
             ]
+    # Where nobody mines for longer than a pail may live, what a stranger harvests is told of by events alone.
+    for one in [one for one in drawn if is_short and one.what == "stop_mine" and one.lasts > 2 * BLOCK]:
+        drawn.append(Happening(one.ledger + 1, "stranger_tends", one.lasts - BLOCK // 3))
     return tuple(sorted(drawn, key=lambda one: (one.ledger, one.what, one.number)))

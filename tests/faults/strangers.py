@@ -35,6 +35,17 @@ class Strangers(Dealings):
                     return
             await self._world.ledgers(1)
 
+    async def stranger_tends(self, one: Happening) -> None:
+        """Somebody opens blocks where nobody else does, and harvests the first of our pails that is ripe."""
+        for _ledger in range(one.lasts):
+            ripe = [pail for pail in self._world.truth.pails if self._is_ripe(*pail)]
+            if ripe:
+                address, index = ripe[0]
+                self._call("harvest", harvest_arguments(_named(address), index))
+                return
+            self.stranger_plants()
+            await self._world.ledgers(1)
+
     def _is_sent_for(self, address: str, index: int) -> bool:
         """Tell whether a harvest of a pail waits to land."""
         wanted = tuple(harvest_arguments(_named(address), index))

@@ -22,6 +22,8 @@ from kalepool.errors import ConfigError, RejectedError
 from kalepool.services import reconcile, rereading, submit
 from kalepool.services.exiting import Exiting
 from kalepool.services.extending import Extender
+from kalepool.services.foreign import ForeignHarvests
+from kalepool.services.lanes import Accounts
 from kalepool.services.paying import Paying
 from kalepool.services.reconcile import Closed, Reconciler
 from kalepool.services.restoring import Restoring
@@ -171,6 +173,18 @@ async def _never_again(self: Any, intents: Any, *, ledger: int) -> list[Any]:
     return []
 
 
+def _think_a_used_number_was_used_by_others(attempt: Any, state: Any, found: Any) -> Verdict:
+    return Verdict.DEAD if state is not None and state.sequence >= attempt.sequence else Verdict.OPEN
+
+
+def _read_no_account_again(self: Any) -> None:
+    return
+
+
+async def _learn_no_harvests(self: Any, landed: Any, *, most: int | None = None) -> bool:
+    return True
+
+
 async def _extend_nothing(self: Any, keys: Any, farmers: Any, snapshot: Any) -> list[Submitted]:
     return []
 
@@ -274,6 +288,21 @@ MUTANTS: Final = {
     ),
     "never-again": Mutant(
         "nothing is ever sent a second time", 173, ((Submitter, "send_again", _never_again),)
+    ),
+    "used-by-others": Mutant(
+        "a sequence number that is used was used by others, and nobody is asked",
+        13,
+        ((reconcile, "judge_overtaken", _think_a_used_number_was_used_by_others),),
+    ),
+    "accounts-stay": Mutant(
+        "accounts are not read again when something shows that they have changed",
+        17,
+        ((Accounts, "outdate", _read_no_account_again),),
+    ),
+    "harvests-of-others": Mutant(
+        "what others harvested is booked, and the pail not remembered",
+        141,
+        ((ForeignHarvests, "take", _learn_no_harvests),),
     ),
     "forget-ttl": Mutant(
         "what cannot be harvested in time is not extended", 16, ((Extender, "send", _extend_nothing),)
