@@ -19,7 +19,7 @@ from kalepool.core.readback import Matched, match
 from kalepool.core.records import PailState
 from kalepool.core.shares import OWED, discharged
 from kalepool.errors import ConfigError, RejectedError
-from kalepool.services import reconcile, rereading, submit
+from kalepool.services import observing, reconcile, remembering, rereading, submit
 from kalepool.services.exiting import Exiting
 from kalepool.services.extending import Extender
 from kalepool.services.foreign import ForeignHarvests
@@ -103,6 +103,10 @@ def _trust_that_a_pail_is_missing(record: Any, block: Any, snapshot: Any, plant:
     if record.state in {PailState.PLANTED, PailState.WORKED, PailState.HARVESTABLE}:
         return replace(record, state=PailState.EXPIRED, why="it is missing")
     return _gone(record, block, snapshot, plant)
+
+
+def _ask_nobody_whether_it_was_harvested(journal: Any, facts: Any, record: Any) -> bool:
+    return True
 
 
 def _match_nothing(*arguments: Any, **named: Any) -> Matched:
@@ -256,7 +260,11 @@ MUTANTS: Final = {
     "pail-missing": Mutant(
         "a pail that a node does not show is gone for good",
         1,
-        ((pails, "_gone", _trust_that_a_pail_is_missing),),
+        (
+            (pails, "_gone", _trust_that_a_pail_is_missing),
+            (remembering, "is_told", _ask_nobody_whether_it_was_harvested),
+            (observing, "is_told", _ask_nobody_whether_it_was_harvested),
+        ),
     ),
     "read-and-forget": Mutant(
         "what was paid since a backup is read and not booked",
