@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from stellar_sdk import Asset, Keypair
 
-from kalepool.core.chain import Found, Status
+from kalepool.core.chain import Found, SendAnswer, Sent, Status
 from kalepool.core.intents import Attempt, Kind, Plan
 from kalepool.core.records import PailState
 from kalepool.devnet.entries import Trustline
@@ -167,6 +167,36 @@ def test_what_another_process_has_read_of_a_payment_is_noticed_before_the_next_p
     assert shift.pool.pails.counts()[PailState.HARVESTED] == 9
     assert not [event.reason for event in shift.told(Name.RETRY) if event.farmer]
     shift.check_books()
+    shift.pool.close()
+
+
+def test_plants_for_the_next_block_wait_for_a_work_that_is_late(tmp_path: Path) -> None:
+    shift = Shift(tmp_path, farmers=6, neighbours=0)
+    late: list[bytes] = []
+
+    async def go() -> None:
+        async with shift.pool.online():
+            send = shift.pool.broadcaster.send
+
+            async def put_off(envelopes: Sequence[bytes]) -> list[SendAnswer]:
+                # One work lands only in the ledger in which the plants of all others would open the next block.
+                ledger = shift.ledger.latest.sequence
+                if ledger == 62 and not late:
+                    late.append(envelopes[0])
+                kept = [one for one in envelopes if one not in late or ledger >= 120]
+                answers = iter(await send(kept) if kept else [])
+                return [
+                    next(answers) if one in kept else SendAnswer(Sent.TRY_AGAIN_LATER) for one in envelopes
+                ]
+
+            shift.pool.broadcaster.send = put_off  # type: ignore[method-assign]
+            await Mining(shift.pool.means, Goal(3), [shift.events.extend]).run()
+
+    shift.play(go())
+    assert shift.pool.pails.counts()[PailState.HARVESTED] == 18
+    last = max(event.ledger or 0 for event in shift.told(Name.WORKED, 1))
+    (opened,) = shift.told(Name.BLOCK_OPENED, 2)
+    assert opened.ledger == last + 1
     shift.pool.close()
 
 

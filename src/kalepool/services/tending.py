@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from kalepool.services.stopping import Progress, Stop
 
 _NEVER: Final = 2**62
+_WORKS_WAIT: Final = 2
+"""Ledgers that plants for the next block wait, at most, for works that are late."""
+
 _PAST: Final = "time has passed since the look"
 _REMEMBERED_BLOCKS: Final = 30
 _HARVEST_PAUSE_LEDGERS: Final = 12
@@ -224,7 +227,8 @@ class Tender:
         if look.is_past(self._means.clock.now()):
             return Wait(self._means.clock.now(), _PAST)
         await self._applier.work(actions, look)
-        await self._applier.plant(actions, look)
+        if not self._ends_works(look, target):
+            await self._applier.plant(actions, look)
         await self._applier.open_next(look)
         await self._applier.harvest(actions, look)
         if self._bid_for != snapshot.farm.index:
@@ -244,6 +248,17 @@ class Tender:
             if ahead and record is not None and strategy.is_next_ledger_due(record, look.pace)
             else index
         )
+
+    @staticmethod
+    def _ends_works(look: Look, target: int) -> bool:
+        """Tell whether plants for the next block could end this one before works of ours have landed in it.
+
+        Others may open it all the same, so they are waited for two ledgers and no more.
+        """
+        record, index = look.snapshot.farm.block, look.snapshot.farm.index
+        if record is None or target == index or not any(block == index for _, block in look.under_way.works):
+            return False
+        return look.pace.next_close() < strategy.due_at(record) + _WORKS_WAIT * look.pace.ledger_seconds
 
     def _policy(self) -> Policy:
         policy = self._means.policy
