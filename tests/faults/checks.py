@@ -80,7 +80,7 @@ def _check_intents(world: World, pool: Pool) -> None:
         effective = [hash_hex for hash_hex in landed if applied[hash_hex].result.is_success]
         if len(landed) > 1:
             world.violate(f"{len(landed)} attempts of {intent.purpose} landed")
-        if intent.state is State.SETTLED and not effective and not world.restored:
+        if intent.state is State.SETTLED and not effective:
             world.violate(f"{intent.purpose} is settled, and nothing of it took effect")
         # What landed where no node remembers is let go, and told as missed: the pails show what it did.
         is_let_go = bool(effective) and intent.state is State.FAILED and intent.kind in SHOWN_BY_PAILS
@@ -120,7 +120,8 @@ def _check_known(world: World, pool: Pool) -> None:
     """Insist that whatever left at our cost was in the journal before, unless a backup took its place."""
     known = {hash_hex for _, hashes in _intents(pool) for hash_hex in hashes}
     for hash_hex, applied in world.truth.applied.items():
-        if applied.transaction.fee_source == world.operator and hash_hex not in known and not world.restored:
+        is_ours = applied.transaction.fee_source == world.operator
+        if is_ours and hash_hex not in known and not world.is_lost(applied.ledger):
             world.violate(
                 f"{hash_hex[:8]} landed in ledger {applied.ledger}, and the journal does not know it"
             )
@@ -150,14 +151,15 @@ def _check_pails(world: World, pool: Pool) -> None:
             world.counts["harvested by others, and looked at too late"] += 1
             unseen.add(address)
             continue
+        if world.is_lost(truth.ended) and (record is None or record.state is not PailState.HARVESTED):
+            unseen.add(address)
         where = f"{farmer.name}'s pail in block {block}"
         _check_pail(world, where, block, truth, None if record is None else record.state)
         _check_read_back(world, pool, where, truth, record)
-    if not world.restored:
-        for address, minted in world.truth.minted.items():
-            is_told = minted >= paid[address] if address in unseen else minted == paid[address]
-            if address in numbers and not is_told:
-                world.violate(f"{numbers[address].name} was paid {minted}, and {paid[address]} is remembered")
+    for address, minted in world.truth.minted.items():
+        is_told = minted >= paid[address] if address in unseen else minted == paid[address]
+        if address in numbers and not is_told:
+            world.violate(f"{numbers[address].name} was paid {minted}, and {paid[address]} is remembered")
 
 
 def _check_read_back(
@@ -184,13 +186,13 @@ def _check_pail(world: World, where: str, block: int, truth: PailTruth, state: P
     """Hold the end of one pail against what is remembered of it; after a restore less is remembered."""
     if state is PailState.HARVESTED and not truth.is_harvested:
         world.violate(f"{where} is remembered as harvested, and was not")
-    if truth.is_harvested and state is not PailState.HARVESTED and not world.restored:
+    if truth.is_harvested and state is not PailState.HARVESTED and not world.is_lost(truth.ended):
         world.violate(f"{where} was harvested, and is remembered as {state}")
     if truth.worked is None or truth.is_harvested:
         return
     if truth.ended is not None:
         _check_expired(world, where, block, truth)
-        if state is not PailState.EXPIRED and not world.restored:
+        if state is not PailState.EXPIRED and not world.is_lost(truth.planted):
             world.violate(f"{where} expired, and is remembered as {state}")
     elif block < world.ledger.farm.index:
         is_gone = world.ledger.block(block) is None

@@ -24,7 +24,7 @@ class Events(Outages, Strangers):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._backups: list[tuple[bytes, int]] = []
+        self._backups: list[tuple[bytes, int, int]] = []
         self._memos: list[str] = []
         self._swept_since = 0
 
@@ -166,7 +166,7 @@ class Events(Outages, Strangers):
 
         await world.live("db", body)
         if target.exists():
-            self._backups.append((target.read_bytes(), world.truth.payments))
+            self._backups.append((target.read_bytes(), world.truth.payments, world.ledger.latest.sequence))
 
     async def restore(self, one: Happening) -> None:
         """Everything is stopped, and an older backup takes the store's place."""
@@ -179,9 +179,10 @@ class Events(Outages, Strangers):
         with self._trouble("restored"):
             world.down += 1
             world.kill_all()
-            backup, payments = self._backups[one.number % len(self._backups)]
+            backup, payments, made = self._backups[one.number % len(self._backups)]
             world.replace_store(backup)
             world.restored_at = world.ledger.latest.sequence
+            world.lost.append((made, world.restored_at))
             world.check_store("after a restore")
             await world.ledgers(one.lasts)
             world.down -= 1

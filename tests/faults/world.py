@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from kalepool.services.events import Event
 
 _GRACE_LEDGERS: Final = 4
+_LANDS: Final = 14
+"""Ledgers in which what was sent may still land."""
 
 
 class World(Machine):
@@ -46,6 +48,7 @@ class World(Machine):
     Attributes:
         trouble: why the present is no fair test, with how often each was begun.
         restored: whether a backup took the store's place. ``restored_at``: after which ledger, the last time.
+        lost: first and last ledger of each span that a restored backup knew nothing of.
         may_confirm: whether every payment that was made is known to the store, as the operator finds out.
         calm_from: the first block that opened when nothing went wrong any more.
         sweeps: first and last ledger of each harvest by cron that ended well.
@@ -60,6 +63,7 @@ class World(Machine):
         self.unseen = Unseen()
         self.restored = False
         self.restored_at = 0
+        self.lost: list[tuple[int, int]] = []
         self.may_confirm = True
         self.calm_from = 2**32
         self.sweeps: list[tuple[int, int]] = []
@@ -76,6 +80,10 @@ class World(Machine):
         self.events = Events(self)
         self.tasks: list[asyncio.Task[Any]] = []
         self._lives = iter(zip(scenario.fuses, scenario.naps, strict=True))
+
+    def is_lost(self, ledger: int | None) -> bool:
+        """Tell whether a restore has taken away what was known of a ledger, or of what was sent in it."""
+        return ledger is not None and any(first <= ledger <= last + _LANDS for first, last in self.lost)
 
     async def ledgers(self, count: int) -> None:
         """Wait for so many ledgers."""
