@@ -233,8 +233,32 @@ def test_a_full_run_leaves_and_shows_no_secret(
     assert find(secrets, run.everything(*holders)) == set()
     run.do("mine --once --plain -v", "second")
     run.do("harvest -v", "operations")
+    home = Keypair.from_secret(SEED).public_key
+    for line in (
+        f"farmer set f-1 --share 50 --payout {home} -v",
+        "settle -v",
+        "payout --yes -v",
+        f"wallet withdraw 1 --asset XLM --to {home} --yes -v",
+        "farmer exit f-2 --yes -v",
+        "db verify --chain -v",
+        "report statement f-1",
+        "report statement f-1 --json",
+        "settle --explain f-1 --json",
+        "audit",
+    ):
+        run.do(line, "second")
     run.do("db backup copy.db", "")
-    for line in ("farmer list --wide", "status", "report", "wallet balance", "db verify"):
+    for line in (
+        "farmer list --wide",
+        "farmer show f-1",
+        "status",
+        "report",
+        "wallet balance",
+        "plan",
+        "db verify",
+        "db compact",
+        "db export export",
+    ):
         run.do(line, "")
     open_to_others = {path.name for path in run.folder.rglob("*.*") if path.stat().st_mode & 0o077}
     assert open_to_others == {"kalepool.toml"}  # it has no secret, and an editor's mode

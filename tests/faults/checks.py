@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from kalepool.core.facts import READ_BACK
 from kalepool.core.intents import SHOWN_BY_PAILS, State
 from kalepool.core.records import PailState
 from kalepool.services.comparing import compare
+from support.vault import MAIN, OPERATIONS, PHRASE
 
 if TYPE_CHECKING:
     from faults.process import Process
@@ -51,6 +53,7 @@ async def check(world: World) -> None:
     world.check_store("at the end")
     _check_starving(world)
     _check_sweeps(world)
+    _check_secrets(world)
 
 
 async def _check_books(world: World, pool: Pool) -> None:
@@ -270,3 +273,15 @@ def _check_sweeps(world: World) -> None:
     for (source, memo), count in paid.items():
         if count > 1:
             world.violate(f"wallet {world.wallets.index(source)} paid {count} times for '{memo}'")
+
+
+def _check_secrets(world: World) -> None:
+    """Insist that no file of the run holds a farmer's seed, the phrase or a passphrase."""
+    secrets = [PHRASE.encode(), MAIN.encode(), OPERATIONS.encode()]
+    for keys in world.keys.values():
+        raw = keys.raw_secret_key()
+        secrets += [keys.secret.encode(), raw, raw.hex().encode(), b64encode(raw)]
+    for path in world.folder.rglob("*"):
+        data = path.read_bytes() if path.is_file() else b""
+        if any(secret in data for secret in secrets):
+            world.violate(f"a secret stands in {path.name}")
