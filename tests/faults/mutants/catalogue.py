@@ -26,6 +26,7 @@ from kalepool.services.foreign import ForeignHarvests
 from kalepool.services.lanes import Accounts
 from kalepool.services.paying import Paying
 from kalepool.services.reconcile import Closed, Reconciler
+from kalepool.services.remembering import Memory
 from kalepool.services.restoring import Restoring
 from kalepool.services.submit import Submitted, Submitter
 from kalepool.services.witness import Witness, Witnessed
@@ -111,6 +112,10 @@ def _ask_nobody_whether_it_was_harvested(journal: Any, facts: Any, record: Any) 
 
 def _match_nothing(*arguments: Any, **named: Any) -> Matched:
     return replace(match(*arguments, **named), returned=[], doubts=[])
+
+
+def _adopt_nothing(_self: Memory, _ended: Any) -> None:
+    return None
 
 
 def _book_no_fee_of_failures(self: Any, failed: Any) -> list[Closed]:
@@ -270,6 +275,11 @@ MUTANTS: Final = {
         "what was paid since a backup is read and not booked",
         39,
         ((rereading, "match", _match_nothing),),
+    ),
+    "adopt-nothing": Mutant(
+        "what was planted and harvested since a backup stays unknown",
+        39,
+        ((Memory, "adopt", _adopt_nothing),),
     ),
     "failures-are-free": Mutant(
         "the fee of a failed transaction is not booked",
