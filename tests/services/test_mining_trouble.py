@@ -149,6 +149,17 @@ def test_a_number_that_its_owner_has_used_is_not_taken_again_though_a_node_lags(
     shift.pool.close()
 
 
+def test_who_sends_for_himself_again_and_again_is_worked_once_he_stops(tmp_path: Path) -> None:
+    shift = Shift(tmp_path, farmers=3, neighbours=12)
+    for ledger in range(3, 20):
+        shift.at[ledger] = lambda: shift.pay_himself(1, Asset.native())
+    shift.mine(1)
+    assert len(shift.told(Name.RETRY, 0)) > 4
+    assert set(shift.names(Name.WORKED, 0)) == {"farmer-1", "farmer-2", "farmer-3"}
+    shift.check_books()
+    shift.pool.close()
+
+
 def test_what_another_process_has_read_of_a_payment_is_noticed_before_the_next_plants(tmp_path: Path) -> None:
     plan = FaultPlan(events=(Fault(70, "pause"), Fault(130, "unpause")))
     shift = Shift(tmp_path, farmers=3, neighbours=12, plan=plan)

@@ -80,29 +80,34 @@ class Chronicle:
         """Take note of what became of intents."""
         self._landings.note(closed)
         for one in closed:
-            transaction = one.intent.attempts[-1].outer_hashes[-1] if one.intent.attempts else None
-            if one.landed is not None:
-                self._accounts.charge(self._means.operator, one.landed.fee_charged)
-            if one.state is State.FAILED:
-                self._mistrust(one.intent.kind)
-            elif one.is_overtaken:
-                self._accounts.note_used(one.intent.attempts[-1].source, one.intent.attempts[-1].sequence)
-            elif one.state is State.EXPIRED:
-                # It may have carried a number that its owner used meanwhile: the next would be as dead.
-                self._accounts.outdate()
-            for item in one.intent.items:
-                pail = pail_of(item)
-                if pail is None:
-                    continue
-                if one.state is State.SETTLED:
-                    self._dispatcher.land(one.intent.kind, *pail)
-                    if transaction is not None:
-                        self._transactions[one.intent.kind, *pail] = transaction
-                    continue
-                self._dispatcher.fail(one.intent.kind, *pail)
-                self._tell_pail(
-                    Name.RETRY, look, pail, transaction=transaction, reason=f"{one.intent.kind}: {one.why}"
-                )
+            self._note_accounts(one)
+            for pail in filter(None, map(pail_of, one.intent.items)):
+                self._note_pail(one, pail, look)
+
+    def _note_accounts(self, one: Closed) -> None:
+        if one.landed is not None:
+            self._accounts.charge(self._means.operator, one.landed.fee_charged)
+        if one.state is State.FAILED:
+            self._mistrust(one.intent.kind)
+        elif one.is_overtaken:
+            self._accounts.note_used(one.intent.attempts[-1].source, one.intent.attempts[-1].sequence)
+        elif one.state is State.EXPIRED:
+            # It may have carried a number that its owner used meanwhile: the next would be as dead.
+            self._accounts.outdate()
+
+    def _note_pail(self, one: Closed, pail: tuple[int, int], look: Look) -> None:
+        kind = one.intent.kind
+        transaction = one.intent.attempts[-1].outer_hashes[-1] if one.intent.attempts else None
+        if one.state is State.SETTLED:
+            self._dispatcher.renew(kind, *pail)
+            if transaction is not None:
+                self._transactions[kind, *pail] = transaction
+            return
+        if one.is_overtaken:
+            self._dispatcher.renew(kind, *pail)
+        else:
+            self._dispatcher.fail(kind, *pail)
+        self._tell_pail(Name.RETRY, look, pail, transaction=transaction, reason=f"{kind}: {one.why}")
 
     def _mistrust(self, kind: Kind) -> None:
         """Read accounts and learn calls anew: a ledger has shown that something is not as was thought."""

@@ -74,12 +74,12 @@ class Dispatcher:
         return self._failures[kind, farmer, block] >= TRIES
 
     def fail(self, kind: Kind, farmer: int, block: int) -> None:
-        """Take note that what was begun came to nothing: the next try has a purpose of its own."""
-        self._numbers[kind, farmer, block] += 1
+        """Take note that what was begun came to nothing: the next try has a purpose of its own, and tries are few."""
+        self.renew(kind, farmer, block)
         self._failures[kind, farmer, block] += 1
 
-    def land(self, kind: Kind, farmer: int, block: int) -> None:
-        """Take note that something has landed: a further work is an improvement, with a purpose of its own."""
+    def renew(self, kind: Kind, farmer: int, block: int) -> None:
+        """Give the next plant or work a purpose of its own: the last has landed, or its owner was quicker."""
         self._numbers[kind, farmer, block] += 1
 
     def forget(self, before: int) -> None:
