@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from stellar_sdk import Asset, Keypair
+from stellar_sdk import Asset, Keypair, scval
 
 from kalepool.core.chain import Found, SendAnswer, Sent, Status
 from kalepool.core.intents import Attempt, Kind, Plan
@@ -272,9 +272,13 @@ def test_what_a_command_leaves_that_dies_in_the_middle_of_a_block_is_sent_within
     shift.pool.close()
 
 
-@pytest.mark.parametrize("ledger", [20, 3], ids=["worked-by-us", "planted-by-us"])
+@pytest.mark.parametrize(
+    ("ledger", "blocks"),
+    [(20, [0]), (3, [0]), (20, [0, 1]), (3, [7, 0])],
+    ids=["worked-by-us", "planted-by-us", "beside-one-that-fails", "after-one-that-fails"],
+)
 def test_a_pail_that_a_stranger_harvested_while_nobody_looked_is_no_lost_one_though_its_life_is_over(
-    tmp_path: Path, ledger: int
+    tmp_path: Path, ledger: int, blocks: list[int]
 ) -> None:
     shift = Shift(tmp_path, farmers=2, neighbours=12, settings=LedgerSettings(temporary_ttl=200))
     bench, (lucky, other) = shift.stead.bench, shift.farmers
@@ -289,7 +293,13 @@ def test_a_pail_that_a_stranger_harvested_while_nobody_looked_is_no_lost_one_tho
         bench.land(bench.call(stranger, bench.kale, "work", work_arguments(named, bench.proof(named))))
     before = bench.kale_of(lucky.address)
     bench.close(70)
-    assert bench.land(bench.harvest(named, 0, stranger)).result.is_success
+    calls = [scval.to_address(lucky.address), scval.to_vec([scval.to_uint32(block) for block in blocks])]
+    harvest = (
+        bench.harvest(named, 0, stranger)
+        if len(blocks) == 1
+        else bench.call(stranger, bench.tractor, "harvest", calls)
+    )
+    assert bench.land(harvest).result.is_success
     bench.close(200)
     shift.crash()
     shift.mine(1)

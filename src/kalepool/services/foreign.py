@@ -60,14 +60,17 @@ class ForeignHarvests:
                     f"the node {found.tip.node} does not find a harvest that events told of",
                     hint="try again, or configure another node",
                 )
-            keys = [(numbers[address], block) for address, block in found.harvests if address in numbers]
+            # Of a call that goes on over pails that fail, those alone that it ended: so each has its mint.
+            ended = {
+                (numbers[one], block): found.ended[one, block]
+                for one, block in found.harvests
+                if one in numbers and (one, block) in found.ended
+            }
             if ours:
-                pails = found.ended.items()
-                self._memory.adopt(
-                    {(numbers[one], block): pail for (one, block), pail in pails if one in numbers}
-                )
-            if keys:
-                self._memory.settle(keys, [move.amount for move in found.moves if _is_mint(move, numbers)])
+                self._memory.adopt(ended)
+            if ended:
+                mints = [move.amount for move in found.moves if _is_mint(move, numbers)]
+                self._memory.settle(list(ended), mints)
             self._taken.add(tx_hash)
         if len(asked) < len(minted):
             return False
