@@ -66,9 +66,8 @@ class ForeignHarvests:
                 for one, block in found.harvests
                 if one in numbers and (one, block) in found.ended
             }
-            if ours:
-                self._memory.adopt(ended)
             if ended:
+                self._memory.adopt(ended, unknown=ours)
                 mints = [move.amount for move in found.moves if _is_mint(move, numbers)]
                 self._memory.settle(list(ended), mints)
             self._taken.add(tx_hash)

@@ -25,6 +25,7 @@ Key = tuple[int, int]
 
 _ENDED: Final = frozenset(PailState) - ALIVE - {PailState.MISSED}
 _PAYABLE: Final = frozenset({PailState.WORKED, PailState.HARVESTABLE})
+_NOT_SEEN: Final = frozenset({PailState.PLANNED, PailState.MISSED})
 _PAID: Final = _PAYABLE | {PailState.PLANTED}
 """A pail of which no work was seen is paid all the same, in a store that is older than its harvest."""
 
@@ -132,23 +133,23 @@ class Memory:
         records = self._pails.of_farmer(farmer, min(blocks), max(blocks))
         return {record.block for record in records if record.state in _ENDED}
 
-    def adopt(self, ended: Mapping[Key, Pail]) -> None:
-        """Begin to know pails that were planted, worked and harvested while nothing here knew of them.
+    def adopt(self, ended: Mapping[Key, Pail], *, unknown: bool) -> None:
+        """Begin to know pails that were planted, worked and harvested while nothing here knew of it.
 
         What their harvest paid is for ``settle`` to say.
 
         Args:
-            ended: as they were before it; those that are known are left alone.
+            ended: as they were before it; those that are known to have been planted are left alone.
+            unknown: whether those of which nothing at all is known are taken over too.
         """
         steps = []
         with self._store.atomic():
             for (farmer, block), pail in ended.items():
-                if not self._pails.of_farmer(farmer, block, block):
+                known = self._pails.of_farmer(farmer, block, block)
+                if known[0].state in _NOT_SEEN if known else unknown:
                     first = PailRecord(farmer, block, PailState.PLANTED, pail.stake, pail.sequence)
-                    steps += [
-                        first,
-                        replace(first, state=PailState.WORKED, gap=pail.gap, zeros=pail.zeros),
-                    ]
+                    worked = replace(first, state=PailState.WORKED, gap=pail.gap, zeros=pail.zeros)
+                    steps += [first, worked]
             self._pails.record(steps)
 
     def settle(self, keys: Sequence[Key], mints: Sequence[int]) -> dict[Key, PailRecord]:

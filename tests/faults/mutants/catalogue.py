@@ -114,7 +114,7 @@ def _match_nothing(*arguments: Any, **named: Any) -> Matched:
     return replace(match(*arguments, **named), returned=[], doubts=[])
 
 
-def _adopt_nothing(_self: Memory, _ended: Any) -> None:
+def _adopt_nothing(_self: Memory, _ended: Any, *, unknown: bool) -> None:
     return None
 
 
