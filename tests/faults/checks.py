@@ -32,6 +32,10 @@ _SENT_AGAIN_WITHIN: Final = 8
 """What is sent again so many ledgers after its signing at the latest can still land, by a queue that loses now and then."""
 _HEIR_WITHIN: Final = 2
 """Ledgers after which ``mine`` has looked at what a command left that died beside it."""
+_SURE_LOOKS: Final = 4
+"""In so many ledgers ``mine`` has looked, and noted what it saw, whatever befell it."""
+_WINDOW_S: Final = 15
+"""Whoever plants at the last safe moment gives the plant less time than this to land in."""
 _SHORT_HISTORY: Final = 1_000
 _WHOLE_BLOCK: Final = 50
 """A block of fewer ledgers was cut short by a late one, or a machine that slept."""
@@ -107,6 +111,8 @@ def _died_of_age(world: World, intent: Intent) -> bool:
     if not intent.attempts or world.scenario.is_rough:
         return False
     truth, last = world.truth, intent.attempts[-1]
+    if last.max_time - truth.close_times.get(last.signed_ledger, 0) < _WINDOW_S:
+        return False
     ledgers = range(last.signed_ledger - 2, last.signed_ledger + _LANDS_WITHIN)
     # Whose owner sends for himself takes the sequence number: they are read once for each block that is planted.
     if any((last.source, ledger) in truth.own_sends for ledger in range(ledgers[0] - BLOCK, ledgers[-1] + 1)):
@@ -182,7 +188,10 @@ def _is_unwatched(world: World, truth: PailTruth) -> bool:
     """Tell whether a stranger harvested a pail where no node could tell of it, and nobody of ours looked in time."""
     if not truth.is_by_stranger or truth.ended is None or truth.ended not in world.unseen:
         return False
-    return not any(ledger in world.truth.pail_looks for ledger in range(truth.ended, truth.live_until + 1))
+    # Who dies in the middle of a look has seen nothing: of `mine` several count, of a harvest one that ran through.
+    seen = [ledger for ledger in range(truth.ended, truth.live_until + 1) if ledger in world.truth.mine_looks]
+    is_swept = any(truth.ended <= first and last <= truth.live_until for first, last in world.sweeps)
+    return len(seen) < _SURE_LOOKS and not is_swept
 
 
 def _check_pail(world: World, where: str, block: int, truth: PailTruth, state: PailState | None) -> None:

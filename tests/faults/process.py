@@ -185,8 +185,8 @@ class _Wire(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         process, world = self._process, self._process.world
         process.point("before a request")
-        if process.role in {"mine", "harvest"}:
-            world.truth.pail_looks.add(world.ledger.latest.sequence)
+        if process.role == "mine":
+            world.truth.mine_looks.add(world.ledger.latest.sequence)
         methods = _methods(request.content)
         if "sendTransaction" in methods and world.draws_twice():
             world.counts["a send arrives twice"] += 1

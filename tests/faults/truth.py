@@ -72,7 +72,8 @@ class Truth:
         own_sends: (address, ledger) of each transaction that a farmer sent from his wallet without the pool.
         unseen_deaths: ledgers in which a process was killed whose pid nobody else sees.
         lone_deaths: ledgers in which a command was killed beside ``mine``, which takes over what is left.
-        pail_looks: ledgers in which ``mine`` or ``harvest`` did, who look after pails.
+        mine_looks: ledgers in which ``mine`` asked the network something.
+        close_times: of ledgers, Unix seconds, by sequence.
         touched: (address, block) of farmers who were changed by people while it was open.
     """
 
@@ -94,13 +95,15 @@ class Truth:
     own_sends: set[tuple[str, int]] = field(default_factory=set)
     unseen_deaths: set[int] = field(default_factory=set)
     lone_deaths: set[int] = field(default_factory=set)
-    pail_looks: set[int] = field(default_factory=set)
+    mine_looks: set[int] = field(default_factory=set)
+    close_times: dict[int, int] = field(default_factory=dict)
     touched: set[tuple[str, int]] = field(default_factory=set)
     _keys: dict[bytes, tuple[str, int]] = field(default_factory=dict)
     _known_to: int = -1
 
     def watch(self, closed: ClosedLedger) -> None:
         """Write down what a ledger did."""
+        self.close_times[closed.sequence] = closed.close_time
         index = self.ledger.farm.index
         self._know_keys(index)
         if index not in self.opened:
