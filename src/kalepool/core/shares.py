@@ -155,10 +155,10 @@ def share_postings(record: PailRecord, terms: Terms, custody: Custody) -> tuple[
     """
     assert record.reward is not None
     parts = split(record.reward, share_bps=terms.share_bps, fee_bps=terms.fee_bps)
-    return postings_of(parts, record.farmer, terms, custody)
+    return split_postings(parts, record.farmer, terms, custody)
 
 
-def postings_of(parts: Split, number: int, terms: Terms, custody: Custody) -> tuple[Posting, ...]:
+def split_postings(parts: Split, number: int, terms: Terms, custody: Custody) -> tuple[Posting, ...]:
     """Give what a parted reward means for who is owed what.
 
     Args:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from kalepool.services.stopping import Progress, Stop
 
 _HARVEST_PAUSE_LEDGERS: Final = 12
-_OPENING_WINDOW_S: Final = 30
+OPENING_WINDOW_S: Final = 30
+"""How long a plant that opens a block may take to land."""
 
 
 class Applier:
@@ -129,7 +130,7 @@ class Applier:
                 and farmer.state is FarmerState.ACTIVE
                 and not self._dispatcher.is_given_up(Kind.PLANT, farmer.number, farm.index + 1)
             ):
-                max_time = int(pace.now) + _OPENING_WINDOW_S
+                max_time = int(pace.now) + OPENING_WINDOW_S
                 reason = "nobody else opens the next block"
                 await self._send_plants(
                     [Plant(farmer.number, farm.index + 1, 0, True, max_time, reason)], look

@@ -138,11 +138,10 @@ class Accounts:
         if self._block == block and all(address in self._known for address in wanted):
             return
         self._block = None
-        read = await self._means.chain.accounts([self._means.operator, *wanted])
-        found = {
-            address: replace(state, sequence=max(state.sequence, self._used.get(address, 0)))
-            for address, state in read.items()
-        }
+        found = await self._means.chain.accounts([self._means.operator, *wanted])
+        for address in self._used.keys() & found.keys():
+            state = found[address]
+            found[address] = replace(state, sequence=max(state.sequence, self._used[address]))
         self._known = found
         if self._remembers:
             self._means.views.save_accounts(list(found.values()), ledger)

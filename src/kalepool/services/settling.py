@@ -22,10 +22,10 @@ from kalepool.core.shares import (
     loss_key,
     loss_of,
     loss_postings,
-    postings_of,
     share_key,
     share_postings,
     split,
+    split_postings,
 )
 from kalepool.errors import UnresolvedError
 
@@ -240,7 +240,7 @@ class Settling:
             if record.state is PailState.HARVESTED:
                 assert record.reward is not None
                 parts = split(record.reward, share_bps=terms.share_bps, fee_bps=terms.fee_bps)
-                postings = postings_of(parts, record.farmer, terms, farmer.custody)
+                postings = split_postings(parts, record.farmer, terms, farmer.custody)
                 done.shares += parts.farmer
                 done.pool += parts.pool
                 done.fees += parts.fee

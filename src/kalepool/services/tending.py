@@ -11,7 +11,7 @@ from kalepool.core.intents import Kind
 from kalepool.core.records import PailState, View
 from kalepool.core.rounds import Lane, Wait, plan
 from kalepool.core.shares import OWED, spoken_for
-from kalepool.services.applying import Applier
+from kalepool.services.applying import OPENING_WINDOW_S, Applier
 from kalepool.services.chronicle import Chronicle
 from kalepool.services.dispatch import Dispatcher
 from kalepool.services.events import Event, Name
@@ -38,9 +38,6 @@ _WORKS_WAIT: Final = 2
 """Ledgers that plants for the next block wait, at most, for works that are late."""
 
 _PAST: Final = "time has passed since the look"
-_REMEMBERED_BLOCKS: Final = 30
-_HARVEST_PAUSE_LEDGERS: Final = 12
-_OPENING_WINDOW_S: Final = 30
 _SETTLED_AT_ONCE: Final = 200
 """Pails settled in one round, some 20 ms: the rest waits for the next ledger, and no plant for them."""
 
@@ -316,7 +313,7 @@ class Tender:
                     block=target,
                     stake=min(lane.available or 0, 1),
                     opens=target not in look.snapshot.blocks,
-                    max_time=int(look.pace.now) + _OPENING_WINDOW_S,
+                    max_time=int(look.pace.now) + OPENING_WINDOW_S,
                 )
                 return
 
