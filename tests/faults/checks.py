@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from faults.money import check_money
-from faults.scenario import BLOCK
+from faults.scenario import BLOCK, LANDS_WITHIN
 from faults.unseen import check_booked
 from kalepool.adapters.store.intent_rows import load_intents
 from kalepool.core.facts import READ_BACK
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 _FAIR_LEDGERS: Final = 20
 """So many ledgers in a row without trouble are enough to work a pail, or to harvest it."""
-_LANDS_WITHIN: Final = 14
-"""So many ledgers after its signing an attempt has landed, or is too old: it was sent again and again until then."""
 _SENT_AGAIN_WITHIN: Final = 8
 """What is sent again so many ledgers after its signing at the latest can still land, by a queue that loses now and then."""
 _HEIR_WITHIN: Final = 2
@@ -113,7 +111,7 @@ def _died_of_age(world: World, intent: Intent) -> bool:
     truth, last = world.truth, intent.attempts[-1]
     if last.max_time - truth.close_times.get(last.signed_ledger, 0) < _WINDOW_S:
         return False
-    ledgers = range(last.signed_ledger - 2, last.signed_ledger + _LANDS_WITHIN)
+    ledgers = range(last.signed_ledger - 2, last.signed_ledger + LANDS_WITHIN)
     # Whose owner sends for himself takes the sequence number: they are read once for each block that is planted.
     if any((last.source, ledger) in truth.own_sends for ledger in range(ledgers[0] - BLOCK, ledgers[-1] + 1)):
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from faults.scenario import LANDS_WITHIN
 from kalepool.core.facts import READ_BACK
 from kalepool.core.farmers import FarmerState
 from kalepool.core.intents import Kind, State
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from faults.world import World
     from kalepool.bootstrap import Pool
     from kalepool.core.farmers import Farmer
-
-_LANDS_WITHIN: int = 14
-"""Ledgers in which what was signed before a restore may still land."""
 
 
 def check_money(world: World, pool: Pool) -> None:
@@ -43,7 +41,7 @@ def check_money(world: World, pool: Pool) -> None:
 
 
 def _check_stopped(world: World) -> None:
-    if world.truth.paid_at > world.restored_at + _LANDS_WITHIN:
+    if world.truth.paid_at > world.restored_at + LANDS_WITHIN:
         world.violate(
             f"paid in ledger {world.truth.paid_at}, restored after {world.restored_at}, and neither read back "
             "nor confirmed"

@@ -17,6 +17,8 @@ _MILD: Final = 0.1
 """More faults than in one request of ten are no healthy network."""
 BLOCK: Final = 60
 """Ledgers of a block."""
+LANDS_WITHIN: Final = 14
+"""So many ledgers after its signing an attempt has landed, or is too old: it was sent again and again until then."""
 _SHORT_TTL: Final = 1_000
 
 

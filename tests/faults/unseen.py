@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kalepool.adapters.store.intent_rows import load_intents
-from kalepool.core.facts import UNSEEN, opening
+from kalepool.core.facts import UNSEEN, opening, spans
 from kalepool.core.postings import FEES, XLM
 from kalepool.errors import KalepoolError, UnresolvedError
 
@@ -40,8 +40,7 @@ class Unseen:
 
 def read_spans(pool: Pool) -> tuple[tuple[int, int], ...]:
     """Give what a store has noted as unseen."""
-    parts = (pool.facts.get(UNSEEN) or "").split()
-    return tuple((int(first), int(last)) for first, _, last in (part.partition("-") for part in parts))
+    return tuple(spans(pool.facts.get(UNSEEN)))
 
 
 async def take_from_chain(world: World) -> None:

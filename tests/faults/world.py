@@ -13,7 +13,7 @@ from faults.ending import calm, pay_up, sweep_up
 from faults.events import Events
 from faults.machine import Machine
 from faults.process import Process
-from faults.scenario import LEDGER_S
+from faults.scenario import LANDS_WITHIN, LEDGER_S
 from faults.unseen import Unseen, take_from_chain
 from kalepool.adapters.store.verify import verify
 from kalepool.core.facts import CONTRACT_CODE
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from kalepool.services.events import Event
 
 _GRACE_LEDGERS: Final = 4
-_LANDS: Final = 14
-"""Ledgers in which what was sent may still land."""
 
 
 class World(Machine):
@@ -83,7 +81,7 @@ class World(Machine):
 
     def is_lost(self, ledger: int | None) -> bool:
         """Tell whether a restore has taken away what was known of a ledger, or of what was sent in it."""
-        return ledger is not None and any(first <= ledger <= last + _LANDS for first, last in self.lost)
+        return ledger is not None and any(first <= ledger <= last + LANDS_WITHIN for first, last in self.lost)
 
     async def ledgers(self, count: int) -> None:
         """Wait for so many ledgers."""
